@@ -1,0 +1,114 @@
+"""The one door for programs: every other module that starts a program calls `run` or `spawn`.
+
+argv stays a tuple, the environment is built from scratch (a caller's LANG, TMPDIR or RSYNC_* must not change
+what a program prints or does), stdin is closed, and what ran is logged so that it can be pasted into a shell.
+"""
+
+import logging
+import os
+import shlex
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO
+
+from reprov.errors import ReprovError
+
+log = logging.getLogger("reprov.run")
+
+_STDERR_SHOWN_BYTES = 1024
+_SBIN_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_KEPT_ENVIRONMENT = ("HOME", "SSH_AUTH_SOCK", "TERM")
+
+
+class CommandFailed(ReprovError):
+    """A program could not be started, was killed, or ended with a status that the caller did not call fine."""
+
+    def __init__(self, argv: Sequence[str], status: int, stderr: bytes) -> None:
+        said = stderr[-_STDERR_SHOWN_BYTES:].decode(errors="replace").strip()
+        last_line = said.splitlines()[-1] if said else "it said nothing"
+        super().__init__(f"{os.path.basename(argv[0])} failed with status {status}: {last_line}", hint=f"ran: {shlex.join(argv)}")
+        self.argv = tuple(argv)
+        self.status = status
+        self.stderr = stderr
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """How a program ended: its status (one of the fine ones) and its output, bytes as written."""
+
+    status: int
+    stdout: bytes
+    stderr: bytes
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment that programs get: fixed PATH and locale, HOME and the ssh agent of the caller, and `extra`."""
+    kept = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
+    return {"PATH": _SBIN_PATH, "LC_ALL": "C.UTF-8", **kept, **(extra or {})}
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    fine: Sequence[int] = (0,),
+    stdin: bytes | None = None,
+    extra_environment: Mapping[str, str] | None = None,
+    timeout_s: float | None = None,
+) -> Finished:
+    """Run a program to its end and return its output.
+
+    `fine` lists the statuses that are no failure (rsync's 24, grep's 1): the caller knows why.
+    Raises `CommandFailed` for any other status, a missing program (127) or a time-out (124).
+    """
+    log.debug("run: %s", shlex.join(argv))
+    try:
+        done = subprocess.run(  # noqa: S603 - argv is a tuple, no shell
+            tuple(argv),
+            input=stdin if stdin is not None else b"",
+            capture_output=True,
+            env=environment(extra_environment),
+            timeout=timeout_s,
+            check=False,
+        )
+    except FileNotFoundError:
+        raise CommandFailed(argv, 127, f"{argv[0]}: not installed".encode()) from None
+    except subprocess.TimeoutExpired:
+        raise CommandFailed(argv, 124, f"no answer within {timeout_s} s".encode()) from None
+    if done.returncode not in fine:
+        raise CommandFailed(argv, done.returncode, done.stderr)
+    return Finished(done.returncode, done.stdout, done.stderr)
+
+
+@contextmanager
+def spawn(
+    argv: Sequence[str],
+    *,
+    stdin: IO[bytes] | None = None,
+    stderr: IO[bytes] | None = None,
+    extra_environment: Mapping[str, str] | None = None,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a program whose stdout is read while it runs; it is killed when the block is left early.
+
+    The caller waits and judges the status. Raises `CommandFailed` when the program is missing.
+    """
+    log.debug("spawn: %s", shlex.join(argv))
+    try:
+        process = subprocess.Popen(  # noqa: S603 - argv is a tuple, no shell
+            tuple(argv),
+            stdin=stdin or subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=stderr or subprocess.DEVNULL,
+            env=environment(extra_environment),
+        )
+    except FileNotFoundError:
+        raise CommandFailed(argv, 127, f"{argv[0]}: not installed".encode()) from None
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        if process.stdout:
+            process.stdout.close()

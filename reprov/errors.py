@@ -1,0 +1,53 @@
+"""Everything that reprov refuses, reports or fails with: one base error with a hint and an exit code.
+
+Only `reprov.cli.main` prints errors and exits; every other module raises one of these. The codes are the
+contract of the man page: scripts and the fleet engine branch on them.
+"""
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What the exit status of the `reprov` command means."""
+
+    DONE = 0
+    FAILED = 1  # and the node is as it was
+    INVALID = 2  # wrong usage or invalid input file
+    PENDING = 3  # plan: there is something to do; verify: drift
+    REFUSED = 4  # a guard said no
+    ROLLED_BACK = 5
+    NEEDS_ATTENTION = 6  # neither old nor new could be confirmed
+    PROOF_FAILED = 7
+    REBOOT_WANTED = 100
+
+
+class ReprovError(Exception):
+    """The operation failed and the node (or the store) is as it was.
+
+    `message` is one sentence with the user's own names; `hint` says the way out, if there is one.
+    """
+
+    exit_code = ExitCode.FAILED
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class InvalidInput(ReprovError):
+    """A file, an option or a name that the user wrote cannot be used; the message starts with file:line where there is one."""
+
+    exit_code = ExitCode.INVALID
+
+
+class Refused(ReprovError):
+    """A guard stopped the operation before anything was changed."""
+
+    exit_code = ExitCode.REFUSED
+
+
+class NeedsAttention(ReprovError):
+    """Neither the old nor the new state could be established; a person has to look."""
+
+    exit_code = ExitCode.NEEDS_ATTENTION
