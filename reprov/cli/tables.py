@@ -1,0 +1,131 @@
+"""Answers on stdout: tables and JSON, and numbers as people read them."""
+
+import base64
+import dataclasses
+import json
+import sys
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import PurePath
+
+import click
+
+_SIZE_UNITS = ("kB", "MB", "GB", "TB", "PB")
+_GAP = "  "
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table: its heading, and whether its cells are numbers that line up on the right."""
+
+    heading: str
+    right: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of finished text. Paths must have gone through `domain.entry.show`: a table does not escape."""
+
+    columns: tuple[Column, ...]
+    rows: Sequence[Sequence[str]]
+
+    @classmethod
+    def of(cls, *headings: str, rows: Sequence[Sequence[str]]) -> "Table":
+        """A table by its headings; one that starts with ">" ("> size") names a column of numbers."""
+        return cls(tuple(Column(text.lstrip("> "), right=text.startswith(">")) for text in headings), rows)
+
+    def lines(self) -> list[str]:
+        """Plain text of any width, one line a row: what pipes, logs and tests get."""
+        cells = [[column.heading for column in self.columns], *([*row] for row in self.rows)]
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        padded = (
+            (
+                cell.rjust(width) if column.right else cell.ljust(width)
+                for cell, width, column in zip(row, widths, self.columns, strict=True)
+            )
+            for row in cells
+        )
+        return [_GAP.join(row).rstrip() for row in padded]
+
+
+def print_table(table: Table) -> None:
+    """Print a table: coloured and folded to the terminal's width on a terminal, plain and of full width anywhere else."""
+    if not sys.stdout.isatty():
+        click.echo("\n".join(table.lines()))
+        return
+    # Imported here, because a verb that prints no table must not wait 100 ms for rich.
+    from rich.console import Console
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    drawn = RichTable(box=None, pad_edge=False, padding=(0, len(_GAP), 0, 0), header_style="bold")
+    for column in table.columns:
+        drawn.add_column(column.heading, justify="right" if column.right else "left", no_wrap=column.right, overflow="fold")
+    for row in table.rows:
+        drawn.add_row(*(Text(cell) for cell in row))  # Text: a file named "[red]" is no markup
+    Console(highlight=False).print(drawn)
+
+
+def print_json(answer: object) -> None:
+    """Print an answer as JSON: indented on a terminal, else on one line, so that `--events -` stays JSON lines.
+
+    Pure ASCII; a byte of a path that is not UTF-8 appears as its surrogate (`\\udcff`), from which Python's
+    `os.fsencode` gives the byte back.
+    """
+    click.echo(json.dumps(plain(answer), indent=2 if sys.stdout.isatty() else None))
+
+
+def plain(value: object) -> object:
+    """The value as JSON knows it: dataclasses and NamedTuples as objects, enums by value, bytes as base64 text."""
+    if isinstance(value, Enum):
+        return value.value
+    if value is None or isinstance(value, str | int | float):
+        return value
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return {name: plain(item) for name, item in zip(value._fields, value, strict=True)}
+    if isinstance(value, Set):
+        return sorted((plain(item) for item in value), key=str)
+    if isinstance(value, PurePath):
+        return str(value)
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, Sequence):
+        return [plain(item) for item in value]
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def human_count(count: int) -> str:
+    """1234567 as "1,234,567"."""
+    return f"{count:,}"
+
+
+def human_files(count: int) -> str:
+    """1234 as "1,234 files", 1 as "1 file"."""
+    return f"{count:,} file{'' if count == 1 else 's'}"
+
+
+def human_size(size_bytes: int) -> str:
+    """Bytes with three or four digits and a decimal unit: "999 B", "1.2 kB", "56.7 MB"."""
+    if abs(size_bytes) < 1000:
+        return f"{size_bytes} B"
+    exponent = 1
+    while abs(round(size_bytes / 1000**exponent, 1)) >= 1000 and exponent < len(_SIZE_UNITS):
+        exponent += 1
+    return f"{size_bytes / 1000**exponent:,.1f} {_SIZE_UNITS[exponent - 1]}"
+
+
+def human_time(seconds: float) -> str:
+    """A duration: "12 ms", "3.2 s", "4 min 05 s", "2 h 01 min"."""
+    if seconds < 0.1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest_s = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest_s:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
