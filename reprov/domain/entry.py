@@ -46,6 +46,13 @@ class Entry(NamedTuple):
     """Paths with the same number above 0 are names of one inode."""
     xattrs: Xattrs = ()
 
+    def equals(self, other: "Entry") -> bool:
+        """True when both promise the same of the path itself; which other names the inode has is the tree's matter."""
+        return self[:_GROUP_FIELD] == other[:_GROUP_FIELD] and self.xattrs == other.xattrs
+
+
+_GROUP_FIELD = Entry._fields.index("link_group")
+
 
 def show(path: str) -> str:
     """The path as an operator reads it: absolute, and with every byte that a terminal could choke on escaped."""

@@ -1,6 +1,6 @@
 """The manifest of a tree: every path with its metadata and digest, as mtree(5) text.
 
-`mtree` and `bsdtar` can check a tree against it. What mtree(5) has no keyword for, hard-link groups and extended
+`mtree` and `bsdtar` can check a tree against it (mtree not one with `*`, `?` or `[` in names, which it takes for patterns). What mtree(5) has no keyword for, hard-link groups and extended
 attributes, stands in a comment line before its entry (`#@ group=7 xattr.security.capability=...`), because both
 tools refuse or complain about keywords that they do not know.
 """
@@ -17,6 +17,8 @@ _HEADER = "#mtree v2.0"
 _EXTRA = "#@ "
 _ESCAPE = re.compile(rb"[^!-~]|[\\#=*?\[\]]")
 _UNESCAPE = re.compile(r"\\([0-7]{3})")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_WORDS = {Kind.FILE: 9, Kind.LINK: 7, Kind.CHAR: 7, Kind.BLOCK: 7}
 _KINDS = {kind.value: kind for kind in Kind}
 
 
@@ -34,25 +36,7 @@ class Manifest:
     @classmethod
     def parse(cls, text: str, source: str) -> "Manifest":
         """Read mtree text that `render` wrote. Raises `InvalidInput` with the line for anything else."""
-        entries: dict[str, Entry] = {}
-        lines = text.split("\n")
-        if lines[0] != _HEADER:
-            raise InvalidInput(f"{source}:1: not a manifest (it does not start with {_HEADER!r})")
-        if lines[-1] != "":
-            raise InvalidInput(f"{source}:{len(lines)}: the manifest is cut off")
-        group, xattrs = 0, ()
-        for number, line in enumerate(lines[1:-1], start=2):
-            try:
-                if line.startswith("#"):
-                    group, xattrs = _parse_extra(line)
-                    continue
-                entry = _parse_entry(line, group, xattrs)
-            except (ValueError, KeyError, IndexError) as error:
-                raise InvalidInput(f"{source}:{number}: not a manifest line ({error}): {line[:80]!r}") from None
-            group, xattrs = 0, ()
-            if entry.path in entries:
-                raise InvalidInput(f"{source}:{number}: {show(entry.path)} is listed twice")
-            entries[entry.path] = entry
+        entries = parse_entries(text, source)
         _check_hierarchy(entries, source)
         return cls(entries)
 
@@ -68,6 +52,31 @@ class Manifest:
                 lines.append(_render_extra(entry))
             lines.append(_render_entry(entry, group_sizes.get(entry.link_group, 1)))
         return "\n".join(lines) + "\n"
+
+
+def parse_entries(text: str, source: str) -> dict[str, Entry]:
+    """The entries of mtree text, whether or not they make a whole tree. Raises `InvalidInput` with the line."""
+    entries: dict[str, Entry] = {}
+    lines = text.split("\n")
+    if lines[0] != _HEADER:
+        raise InvalidInput(f"{source}:1: not a manifest (it does not start with {_HEADER!r})")
+    if lines[-1] != "":
+        raise InvalidInput(f"{source}:{len(lines)}: the manifest is cut off")
+    group: int = 0
+    xattrs: Xattrs = ()
+    for number, line in enumerate(lines[1:-1], start=2):
+        try:
+            if line.startswith("#"):
+                group, xattrs = _parse_extra(line)
+                continue
+            entry = _parse_entry(line, group, xattrs)
+        except (ValueError, KeyError, IndexError) as error:
+            raise InvalidInput(f"{source}:{number}: not a manifest line ({error}): {line[:80]!r}") from None
+        group, xattrs = 0, ()
+        if entry.path in entries:
+            raise InvalidInput(f"{source}:{number}: {show(entry.path)} is listed twice")
+        entries[entry.path] = entry
+    return entries
 
 
 def escape(name: str) -> str:
@@ -130,12 +139,16 @@ def _parse_entry(line: str, group: int, xattrs: Xattrs) -> Entry:
         raise ValueError("no path")
     kind = _KINDS[_value(words[1], "type")]
     seconds, _, nanoseconds = _value(words[5], "time").partition(".")
+    if len(nanoseconds) != 9:
+        raise ValueError("a time without nanoseconds")
     size, digest, target, device = 0, "", "", (0, 0)
+    if len(words) != _WORDS.get(kind, 6):
+        raise ValueError(f"{len(words)} words")
     if kind is Kind.FILE:
         size = int(_value(words[6], "size"))
         digest = _value(words[7], "sha256digest")
-        if len(digest) != 64:
-            raise ValueError("not a sha256 digest")
+        if not _DIGEST.fullmatch(digest) or size < 0:
+            raise ValueError("not a size and a sha256 digest")
     elif kind is Kind.LINK:
         target = unescape(_value(words[6], "link"))
     elif kind in (Kind.CHAR, Kind.BLOCK):
@@ -166,6 +179,9 @@ def _value(word: str, key: str) -> str:
 
 def _check_hierarchy(entries: Mapping[str, Entry], source: str) -> None:
     """Every path hangs below listed directories: nothing outside the tree, nothing reached through a symlink."""
+    root = entries.get("")
+    if root is None or root.kind is not Kind.DIR:
+        raise InvalidInput(f"{source}: there is no root directory in the manifest")
     for path in entries:
         parent = entries.get(parent_of(path))
         if path and (parent is None or parent.kind is not Kind.DIR):

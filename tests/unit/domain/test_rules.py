@@ -1,0 +1,108 @@
+"""Reading ownership lists, and the first rule that matches. (What patterns mean is decided by rsync: see tests/oracle.)"""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reprov.domain.pattern import Pattern
+from reprov.domain.rules import Rule, RuleList
+from reprov.errors import ExitCode, InvalidInput
+
+PARSED = {
+    "a plain line excludes": (b"/a\n", ["- /a"]),
+    "prefixes decide": (b"+ /a\n- /b\n", ["+ /a", "- /b"]),
+    "comments and blank lines are skipped": (b"# x\n\n; y\n/a\n", ["- /a"]),
+    "a comment sign further on is part of the name": (b"/a # b\n", ["- /a # b"]),
+    "a file without a newline at its end": (b"/a", ["- /a"]),
+    "carriage returns end lines": (b"/a\r\n/b\r/c", ["- /a", "- /b", "- /c"]),
+    "an exclamation mark clears what came before": (b"/a\n!\n/b\n", ["- /b"]),
+    "an exclamation mark with a name is a name": (b"!a\n", ["- !a"]),
+    "a prefix without its space is part of the name": (b"-a\n+b\n", ["- -a", "- +b"]),
+    "spaces are kept": (b"-  a \n", ["-  a "]),
+    "bytes that are not UTF-8 survive": (b"/\xff\n", ["- /\udcff"]),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), PARSED.values(), ids=PARSED)
+def test_a_list_is_read_as_rsync_reads_it(text: bytes, expected: list[str]) -> None:
+    assert [str(rule) for rule in RuleList.parse(text, "list").rules] == expected
+
+
+BAD = {
+    "an empty file": (b"", "list: holds no rule"),
+    "only comments": (b"# nothing\n\n", "list: holds no rule"),
+    "everything cleared": (b"/a\n!\n", "list: holds no rule"),
+    "a prefix alone": (b"/a\n- \n", "list:2: a rule without a pattern"),
+    "a NUL byte": (b"/a\n/b\0c\n", "list:2: a rule with a NUL byte"),
+    "a pattern that rsync would discard": (b"\n\n" + b"x" * 4096, "list:3: a pattern of 4096 bytes; rsync reads 4095 at most"),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), BAD.values(), ids=BAD)
+def test_a_bad_list_is_refused_with_its_line(text: bytes, message: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        RuleList.parse(text, "list")
+    assert caught.value.message == message
+    assert caught.value.exit_code == ExitCode.INVALID
+
+
+def test_in_an_add_only_list_a_plain_line_includes() -> None:
+    rules = RuleList.parse(b"/a\n- /b\n", "list", plain_includes=True).rules
+    assert [str(rule) for rule in rules] == ["+ /a", "- /b"]
+
+
+def test_joined_files_keep_order_source_and_line_of_every_rule() -> None:
+    joined = RuleList.join([("one", b"# why\n/a\n"), ("two", b"\r\n\r\n+ /b\r\n/c")])
+    assert joined.rules == (Rule("/a", False, "one", 2), Rule("/b", True, "two", 3), Rule("/c", False, "two", 4))
+    assert [rule.place for rule in joined.rules] == ["one:2", "two:3", "two:4"]
+
+
+def test_an_exclamation_mark_clears_the_files_before_too() -> None:
+    assert RuleList.join([("one", b"/a\n"), ("two", b"!\n/b\n")]).rules == (Rule("/b", False, "two", 2),)
+
+
+def test_one_empty_file_among_good_ones_is_refused() -> None:
+    with pytest.raises(InvalidInput, match=r"^two: holds no rule$"):
+        RuleList.join([("one", b"/a\n"), ("two", b"# all gone\n"), ("three", b"/c\n")])
+
+
+MATCHES = [
+    ("/a", "a", True), ("/a", "b/a", False), ("a", "b/a", True), ("a", "b/ca", False), ("a/b", "x/a/b", True), ("a/b", "xa/b", False),
+    ("/a/*", "a/b", True), ("/a/*", "a/b/c", False), ("/a/**", "a/b/c", True), ("/a/**", "a", False), ("a?c", "x/abc", True),
+    ("a?c", "aéc", False), ("a??c", "aéc", True), ("a[!b]c", "a/c", False), ("[[:digit:]]*", "x/7up", True), ("[a", "[a", False),
+    ("a\\b", "a\\b", True), ("a\\b*", "ab", True), ("**/a", "a", True), ("x*", "y/\udcff", False), ("[\udcff]", "y/\udcff", True),
+    ("*", "new\nline", True), ("-*", "x/-dash", True), ("/", "a", False), ("a", "", False), ("*", "", False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("pattern", "path", "expected"), MATCHES)
+def test_a_pattern_matches(pattern: str, path: str, expected: bool) -> None:
+    assert Pattern.parse(pattern).matches(path, is_dir=False) is expected
+
+
+@pytest.mark.parametrize("pattern", ["/a/", "a/", "/a/***", "a/***", "**a/"])
+def test_a_slash_or_three_stars_at_the_end_match_the_directory_and_no_file(pattern: str) -> None:
+    assert Pattern.parse(pattern).matches("a", is_dir=True)
+    assert not Pattern.parse(pattern).matches("a", is_dir=False)
+
+
+def test_the_first_match_wins() -> None:
+    rules = RuleList.parse(b"+ /a/keep*\n- /a/*\n- keepsake\n", "list")
+    assert [rules.first_match(path, is_dir=False) for path in ("a/keepsake", "a/b", "b/keepsake", "b/c")] == [*rules.rules, None]
+
+
+components = st.sampled_from(["a", "b", "ab", "é", "\udcff", "*", "[", "-", "\n"])
+paths = st.lists(components, min_size=1, max_size=4).map("/".join)
+tokens = st.one_of(components, st.sampled_from(["/", "*", "**", "***", "?", "[ab]", "[!a]", "\\"]))
+texts = st.tuples(st.sampled_from(["", "/", "**/"]), st.lists(tokens, min_size=1, max_size=6), st.sampled_from(["", "/", "/***", "/**"]))
+
+
+@given(st.lists(texts, min_size=1, max_size=8), st.lists(st.tuples(paths, st.booleans()), min_size=1, max_size=12))
+def test_the_index_answers_as_asking_every_rule_in_turn_does(
+    parts: list[tuple[str, list[str], str]], asked: list[tuple[str, bool]]
+) -> None:
+    patterns = [start + "".join(middle) + end for start, middle, end in parts]
+    rules = RuleList(tuple(Rule(pattern, False, "list", number) for number, pattern in enumerate(patterns, start=1)))
+    for path, is_dir in asked:
+        one_by_one = (rule for rule in rules.rules if Pattern.parse(rule.pattern).matches(path, is_dir=is_dir))
+        assert rules.first_match(path, is_dir=is_dir) == next(one_by_one, None)
