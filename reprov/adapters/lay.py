@@ -1,0 +1,106 @@
+"""Laying files over a tree: a role's `files/` folder, and reprov's own client."""
+
+import os
+import stat
+from pathlib import Path
+
+import reprov
+from reprov.domain.entry import show
+from reprov.errors import InvalidInput
+
+CLIENT_FOLDER = "usr/lib/reprov/reprov"
+CLIENT_COMMAND = "usr/sbin/reprov"
+
+# -I: neither the caller's PYTHON* variables nor its home change what root runs. -B: no bytecode beside the sources, which
+# `reprov verify` would have to call drift.
+_LAUNCHER = b"""#!/usr/bin/python3 -IB
+import sys
+
+sys.path.insert(0, "/usr/lib/reprov")
+from reprov.cli.main import main
+
+sys.exit(main())
+"""
+
+
+def lay_files(source: Path, root: Path) -> None:
+    """Lay what a folder holds over the tree at `root`: root-owned, with the modes of the folder less the write bits of group and others.
+
+    A file replaces what is there; a directory that is there keeps its mode and owner.
+    Raises `InvalidInput` where the folder has a directory and the tree something else.
+    """
+    for folder, directories, files in os.walk(source):
+        inside = Path(folder).relative_to(source)
+        links = [name for name in directories if (Path(folder) / name).is_symlink()]
+        for name in sorted(set(directories) - set(links)):
+            _lay_directory(Path(folder, name), root / inside / name, inside / name)
+        for name in sorted(files + links):
+            _lay_one(Path(folder, name), root / inside / name)
+
+
+def install_client(root: Path) -> None:
+    """Put reprov itself into the tree at `root`: the package and its command, root-owned, without bytecode.
+
+    What an earlier version of the client left and this one lacks is removed; what did not change is not touched.
+    """
+    package = Path(reprov.__file__).parent
+    wanted = {path.relative_to(package) for path in package.rglob("*") if path.is_file() and _is_shipped(path.relative_to(package))}
+    target = root / CLIENT_FOLDER
+    for directory in sorted({target, *(target / parent for path in wanted for parent in path.parents)}):
+        directory.mkdir(parents=True, exist_ok=True)
+    for path in sorted(wanted):
+        _write(target / path, (package / path).read_bytes(), 0o644)
+    for path in sorted(target.rglob("*"), reverse=True):
+        if path.is_dir() and not path.is_symlink():
+            if not any(path.iterdir()):
+                path.rmdir()
+        elif path.relative_to(target) not in wanted:
+            path.unlink()
+    command = root / CLIENT_COMMAND
+    command.parent.mkdir(parents=True, exist_ok=True)
+    _write(command, _LAUNCHER, 0o755)
+
+
+def _is_shipped(path: Path) -> bool:
+    return path.suffix != ".pyc" and path.parts[0] != "library"
+
+
+def _lay_directory(source: Path, target: Path, path: Path) -> None:
+    if target.is_symlink() or (target.exists() and not target.is_dir()):
+        leads = f", a link to {target.readlink()}" if target.is_symlink() else ""
+        raise InvalidInput(f"{source}: {show(str(path))} is no directory in the tree{leads}", hint="name the directory itself below files/")
+    if not target.exists():
+        target.mkdir()
+        target.chmod(_mode_of(source))
+
+
+def _lay_one(source: Path, target: Path) -> None:
+    if target.is_dir() and not target.is_symlink():
+        raise InvalidInput(f"{source}: the tree has a directory there")
+    if source.is_symlink():
+        target.unlink(missing_ok=True)
+        target.symlink_to(source.readlink())
+    elif source.is_file():
+        _write(target, source.read_bytes(), _mode_of(source))
+    else:
+        raise InvalidInput(f"{source}: neither a file nor a link nor a directory")
+
+
+def _mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode) & ~0o022
+
+
+def _write(target: Path, content: bytes, mode: int) -> None:
+    if _is_same(target, content, mode):
+        return
+    incoming = target.with_name(f".{target.name}.reprov-tmp")
+    incoming.write_bytes(content)
+    incoming.chmod(mode)
+    incoming.replace(target)
+
+
+def _is_same(target: Path, content: bytes, mode: int) -> bool:
+    if target.is_symlink() or not target.is_file():
+        return False
+    status = target.stat()
+    return (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid) == (mode, 0, 0) and target.read_bytes() == content

@@ -1,0 +1,47 @@
+"""Reading role definitions: a role and the chain of roles that it extends, from the library."""
+
+from pathlib import Path
+
+from reprov.adapters.library import Library
+from reprov.domain.role import ROLE_FILE, Layer, Role, RoleFile
+from reprov.errors import InvalidInput
+
+
+def load_role(name: str, library: Library) -> Role:
+    """The role with all that it extends. Raises `InvalidInput` for a role that is missing, wrong or extends itself."""
+    layers: list[Layer] = []
+    wanted: str | None = name
+    while wanted:
+        if wanted in [layer.name for layer in layers]:
+            circle = " -> ".join([*(layer.name for layer in layers), wanted])
+            raise InvalidInput(f"{layers[-1].folder}/{ROLE_FILE}: the role extends itself: {circle}")
+        layer = _load_layer(wanted, library, layers[-1] if layers else None)
+        layers.append(layer)
+        wanted = layer.file.extends
+    return Role(tuple(reversed(layers)))
+
+
+def _load_layer(name: str, library: Library, child: Layer | None) -> Layer:
+    try:
+        folder = library.find("roles", name)
+    except InvalidInput as error:
+        if child is None:
+            raise
+        raise InvalidInput(f"{child.folder}/{ROLE_FILE}: extends {name!r}, which is no role", hint=error.hint) from None
+    path = folder / ROLE_FILE
+    try:
+        file = RoleFile.parse(path.read_text("utf-8"), str(path))
+    except FileNotFoundError:
+        raise InvalidInput(f"{path}: a role's folder must have this file") from None
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"{path}:1: not UTF-8 ({error.reason} at byte {error.start})") from None
+    _check_files(folder, file)
+    return Layer(name, str(folder), file)
+
+
+def _check_files(folder: Path, file: RoleFile) -> None:
+    wanted = [f"scripts/{name}" for name in file.scripts]
+    wanted += [f"keys/{repository.key}" for repository in file.repositories if repository.key]
+    for name in wanted:
+        if not (folder / name).is_file():
+            raise InvalidInput(f"{folder / ROLE_FILE}: the role's folder has no {name}")

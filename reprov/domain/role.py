@@ -1,0 +1,233 @@
+"""role.yaml: what a role is made of, with every mistake reported by file and line."""
+
+import difflib
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from reprov.errors import InvalidInput
+
+ROLE_FILE = "role.yaml"
+
+BUILD_EPOCH_S = 1686355200
+"""The time that everything gets which a build makes itself, 2023-06-10T00:00:00Z, and the SOURCE_DATE_EPOCH of its programs.
+
+One constant for all roles, suites and versions: a generated file that did not change between two versions is then identical in
+its metadata, too, and costs the second version nothing in the store. What packages ship keeps the times that the packages gave it,
+so the date need not be near theirs; it is the day of Debian 12, and in no one's future.
+"""
+
+MANAGED_FILESYSTEMS = ("boot", "usr", "var", "opt", "home", "srv", "var/lib", "var/log", "var/cache", "var/spool")
+
+_FAMILIES = {"debian": "debian"}
+
+
+def _named(what: str, pattern: str) -> Callable[[str], str]:
+    compiled = re.compile(pattern)
+
+    def check(text: str) -> str:
+        if not compiled.fullmatch(text):
+            raise ValueError(f"{text!r} is not {what}")
+        return text
+
+    return check
+
+
+def _is_known(distribution: str) -> str:
+    if distribution not in _FAMILIES:
+        raise ValueError(f"{distribution!r} is not a distribution that reprov builds ({', '.join(_FAMILIES)})")
+    return distribution
+
+
+RoleName = Annotated[str, AfterValidator(_named("a role name", r"[a-z0-9][a-z0-9._+-]*"))]
+Word = Annotated[str, AfterValidator(_named("a plain name", r"[A-Za-z0-9_][A-Za-z0-9._+-]*"))]
+Suite = Annotated[str, AfterValidator(_named("a suite", r"[a-z][a-z0-9.-]*(/[a-z-]+)?"))]
+Package = Annotated[str, AfterValidator(_named("a package", r"[a-z0-9][a-z0-9.+-]+(:[a-z0-9-]+)?([=/][A-Za-z0-9.+:~-]+)?"))]
+Unit = Annotated[str, AfterValidator(_named("a unit", r"[A-Za-z0-9_][A-Za-z0-9:_.@\\-]*"))]
+Mirror = Annotated[str, AfterValidator(_named("a mirror address", r"(https?|file|copy)://?[^\s\[\]]+"))]
+TreePath = Annotated[str, AfterValidator(_named("a relative path without dots", r"[A-Za-z0-9_-][^\s/]*(/[A-Za-z0-9_-][^\s/]*)*"))]
+
+
+class Repository(BaseModel):
+    """A further package repository of a role."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    name: Word
+    suite: Suite
+    components: tuple[Word, ...] = Field(default=("main",), strict=False)
+    mirror: Mirror | None = None
+    """None: where the build machine's own apt finds that suite."""
+    key: Word | None = None
+    """A file of the role's `keys/` folder, OpenPGP, armored (.asc) or not (.gpg); None: the distribution's own keys."""
+
+
+class RoleFile(BaseModel):
+    """One role.yaml as written; `RoleFile.parse` is the way to make one."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, alias_generator=lambda name: name.replace("_", "-"))
+
+    extends: RoleName | None = None
+    distribution: Annotated[str, AfterValidator(_is_known)] | None = None
+    suite: Suite | None = None
+    mirror: Mirror | None = None
+    components: tuple[Word, ...] | None = Field(default=None, strict=False)
+    repositories: tuple[Repository, ...] = Field(default=(), strict=False)
+    packages: tuple[Package, ...] = Field(default=(), strict=False)
+    """In the words of `apt-get install`: `name`, `name=version`, `name/suite`, and `name-` for one that must not be there."""
+    recommends: bool = False
+    scripts: tuple[Word, ...] = Field(default=(), strict=False)
+    """Files of the role's `scripts/` folder, run in the tree in this order. A build from an earlier version runs them again."""
+    enabled: tuple[Unit, ...] = Field(default=(), strict=False)
+    disabled: tuple[Unit, ...] = Field(default=(), strict=False)
+    masked: tuple[Unit, ...] = Field(default=(), strict=False)
+    excludes: tuple[Word, ...] = Field(default=(), strict=False)
+    post_scripts: tuple[Word, ...] = Field(default=(), strict=False)
+    services: tuple[Unit, ...] = Field(default=(), strict=False)
+    checks: tuple[Word, ...] = Field(default=(), strict=False)
+    filesystems: tuple[TreePath, ...] | None = Field(default=None, strict=False)
+
+    base_keys: ClassVar[tuple[str, ...]] = ("distribution", "suite", "mirror", "components")
+
+    @classmethod
+    def parse(cls, text: str, source: str) -> "RoleFile":
+        """Read role.yaml. Raises `InvalidInput` with file:line for anything that is not a role."""
+        lines = _Lines(text, source)
+        try:
+            role = cls.model_validate(lines.data)
+        except ValidationError as error:
+            problem = error.errors()[0]
+            raise lines.invalid(problem["loc"], _explain(problem["type"], problem["msg"], problem["loc"])) from None
+        if role.extends is None and role.suite is None:
+            raise InvalidInput(
+                f"{source}:1: the role names neither the role it extends nor a suite", hint="suite: bookworm, or extends: base"
+            )
+        for key in cls.base_keys:
+            if role.extends is not None and getattr(role, key) is not None:
+                raise lines.invalid((key,), f"{key!r} is for the role that extends no other; this one takes it from {role.extends!r}")
+        return role
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One role's own share of a tree: what its folder holds, laid over what the roles before it left."""
+
+    name: str
+    folder: str
+    """Where `files/`, `scripts/` and `keys/` are."""
+    file: RoleFile
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A role with the ones that it extends: layers from the outermost ancestor to the role itself."""
+
+    layers: tuple[Layer, ...]
+
+    @property
+    def name(self) -> str:
+        """The role's own name."""
+        return self.layers[-1].name
+
+    @property
+    def parent_name(self) -> str | None:
+        """The role that it extends."""
+        return self.layers[-1].file.extends
+
+    @property
+    def distribution(self) -> str:
+        """Whose packages it is made of."""
+        return self.layers[0].file.distribution or "debian"
+
+    @property
+    def family(self) -> str:
+        """Which package database its trees have."""
+        return _FAMILIES[self.distribution]
+
+    @property
+    def suite(self) -> str:
+        """The suite of the outermost ancestor."""
+        return self.layers[0].file.suite or ""
+
+    @property
+    def repositories(self) -> tuple[tuple[Layer, Repository], ...]:
+        """Every repository, the distribution's own first under the name "main", each with the layer that named it."""
+        root = self.layers[0]
+        main = Repository(name="main", suite=self.suite, mirror=root.file.mirror, components=root.file.components or ("main",))
+        return ((root, main), *((layer, repository) for layer in self.layers for repository in layer.file.repositories))
+
+    @property
+    def filesystems(self) -> tuple[str, ...]:
+        """Those that the role names, else the nearest ancestor that does, else the usual ones."""
+        named = [layer.file.filesystems for layer in self.layers if layer.file.filesystems is not None]
+        return named[-1] if named else MANAGED_FILESYSTEMS
+
+    def named(self, get: Callable[[RoleFile], Sequence[str]]) -> tuple[str, ...]:
+        """What the layers list, ancestors first, each name once."""
+        return tuple(dict.fromkeys(name for layer in self.layers for name in get(layer.file)))
+
+
+def _explain(kind: str, message: str, location: tuple[int | str, ...]) -> str:
+    key = location[-1] if location else ""
+    if kind == "extra_forbidden":
+        allowed = Repository.model_fields if location[0] == "repositories" else RoleFile.model_fields
+        near = difflib.get_close_matches(str(key), [name.replace("_", "-") for name in allowed], n=1)
+        return f"unknown key {key!r}" + (f" (did you mean {near[0]!r}?)" if near else "")
+    if kind == "missing":
+        return f"{key!r} is missing"
+    where = ".".join(str(part) for part in location if not isinstance(part, int))
+    said = message.removeprefix("Value error, ").removeprefix("Input ")
+    return f"{where}: {said}"
+
+
+class _Lines:
+    """YAML text with the line of each of its values."""
+
+    def __init__(self, text: str, source: str) -> None:
+        self._source = source
+        try:
+            self._node = yaml.compose(text, Loader=yaml.SafeLoader)
+            self.data = yaml.safe_load(text)
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            raise InvalidInput(f"{source}:{mark.line + 1 if mark else 1}: not YAML: {error.problem or error.context}") from None
+        except yaml.YAMLError as error:
+            raise InvalidInput(f"{source}:1: not YAML: {str(error).splitlines()[0]}") from None
+        if not isinstance(self._node, yaml.MappingNode):
+            raise InvalidInput(f"{source}:1: a role is a list of 'key: value' lines")
+        self._refuse_twins(self._node)
+
+    def invalid(self, location: tuple[int | str, ...], message: str) -> InvalidInput:
+        """The error that says where."""
+        return InvalidInput(f"{self._source}:{self._line_of(location)}: {message}")
+
+    def _line_of(self, location: tuple[int | str, ...]) -> int:
+        node: yaml.Node | None = self._node
+        line = 1
+        for part in location:
+            if isinstance(node, yaml.MappingNode):
+                key, value = next(((key, value) for key, value in node.value if key.value == str(part)), (node, None))
+                line, node = key.start_mark.line + 1, value
+            elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+                node = node.value[part]
+                line = node.start_mark.line + 1
+        return line
+
+    def _refuse_twins(self, node: yaml.Node) -> None:
+        children: list[yaml.Node] = []
+        if isinstance(node, yaml.MappingNode):
+            seen: dict[str, int] = {}
+            for key, value in node.value:
+                line = key.start_mark.line + 1
+                if key.value in seen:
+                    raise InvalidInput(f"{self._source}:{line}: {key.value!r} stands in line {seen[key.value]} already")
+                seen[key.value] = line
+                children.append(value)
+        elif isinstance(node, yaml.SequenceNode):
+            children = node.value
+        for child in children:
+            self._refuse_twins(child)

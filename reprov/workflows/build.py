@@ -1,0 +1,208 @@
+"""A role definition becomes a tree: bootstrapped or laid over another tree, furnished, cleaned, judged, and there with one rename."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from reprov.adapters.apt_config import read_sources
+from reprov.adapters.build_store import BuildStore, ParentTree, Workplace
+from reprov.adapters.chroot import Chroot, opened_chroot
+from reprov.adapters.debs import DebCache, cache_folder
+from reprov.adapters.finish_tree import clean, collect_facts, default_umask
+from reprov.adapters.lay import install_client, lay_files
+from reprov.adapters.library import Library
+from reprov.adapters.mmdebstrap import bootstrap
+from reprov.adapters.overlay import materialise
+from reprov.adapters.role_files import load_role
+from reprov.adapters.sandbox import Sandbox, sandbox
+from reprov.domain.apt_sources import SourceLine, mirror_for
+from reprov.domain.entry import Kind
+from reprov.domain.release import ReleaseId
+from reprov.domain.resolved_role import ResolvedRole
+from reprov.domain.role import BUILD_EPOCH_S, Layer, Role
+from reprov.domain.treelint import TreeFacts, lint
+from reprov.errors import InvalidInput, ReprovError
+from reprov.events import Monitor, Note, phase
+
+SHOWN_FINDINGS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the operator asked to be built."""
+
+    role: str
+    version: str
+    from_version: str | None = None
+    """Start from this version of the same role and upgrade its packages; None: start from the parent role, or from nothing."""
+    parent_version: str | None = None
+    """Of the role that this one extends; None: the newest."""
+    skipped_repositories: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What a build made."""
+
+    role: ResolvedRole
+    folder: Path
+    files: int
+    elapsed_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What holds for one whole build."""
+
+    release: ReleaseId
+    role: Role
+    layers: tuple[Layer, ...]
+    """Those that are laid over what the tree begins as."""
+    sources: tuple[SourceLine, ...]
+    is_upgrade: bool
+    """The tree begins as an earlier version of the same role."""
+    started_ns: int
+    log: Path
+    monitor: Monitor
+
+
+def build(store_root: Path, library: Path | None, wanted: Wanted, monitor: Monitor) -> Built:
+    """Build a version of a role into the store's build directory; roles in `library` shadow others of their name.
+
+    A build that fails or is killed leaves nothing under its name.
+    """
+    started_ns = time.time_ns()
+    release = ReleaseId.of(wanted.role, wanted.version)
+    role = load_role(wanted.role, Library.default(library))
+    sources = _sources(role, wanted.skipped_repositories)
+    store = BuildStore(store_root)
+    store.refuse_existing(release)
+    parent = _parent(store, role, wanted, monitor)
+    is_upgrade = wanted.from_version is not None
+    layers = role.layers[-1:] if parent and not is_upgrade else role.layers
+    job = Job(release, role, layers, sources, is_upgrade, started_ns, store.log(release), monitor)
+    with default_umask(), store.workplace(release) as place:
+        if parent:
+            _make_over(parent, place, job)
+        else:
+            _make_first(place, job)
+        with phase(monitor, "lint", f"judging the tree of {release}") as progress:
+            facts = collect_facts(place.tree)
+            progress.advance(files=len(facts.seen))
+            _refuse_findings(release, facts, monitor)
+        resolved = _resolve(release, role, parent)
+        folder = store.appear(place, resolved)
+    files = sum(1 for seen in facts.seen if seen.kind is Kind.FILE)
+    return Built(resolved, folder, files, (time.time_ns() - started_ns) / 1e9)
+
+
+def _make_first(place: Workplace, job: Job) -> None:
+    """The tree of a role that extends none: the distribution's minimal system, furnished."""
+    with sandbox() as box:
+        with phase(job.monitor, "bootstrap", f"bootstrapping {job.role.distribution} {job.role.suite}"):
+            debs = DebCache(cache_folder(), place.made("bootstrap-debs"))
+            distributions = [source for source in job.sources if source.key_path is None]
+            bootstrap(box, place.tree, job.role.suite, distributions, debs, BUILD_EPOCH_S)
+            debs.keep_new()
+        _furnish(box, place, place.tree, job)
+
+
+def _make_over(parent: ParentTree, place: Workplace, job: Job) -> None:
+    """A tree that another one is the beginning of: furnished as an overlay, then made a tree of its own."""
+    upper, work, root = place.made("upper"), place.made("work"), place.made("root")
+    with sandbox() as box:
+        box.mount_overlay(parent.tree, upper, work, root)
+        _furnish(box, place, root, job)
+        box.unmount(root)
+    with phase(job.monitor, "materialise", f"making a tree of its own from {parent.id}") as progress:
+        materialise(parent.tree, upper, place.tree, link_groups=parent.link_groups(), progress=progress)
+
+
+def _furnish(box: Sandbox, place: Workplace, root: Path, job: Job) -> None:
+    """Everything that happens inside the tree at `root`, be it a directory or an overlay."""
+    debs = DebCache(cache_folder(), place.made("debs"))
+    recommends = job.role.layers[-1].file.recommends
+    with opened_chroot(box, root, debs=debs, sources=job.sources, recommends=recommends, log=job.log, epoch_s=BUILD_EPOCH_S) as chroot:
+        with phase(job.monitor, "packages", "upgrading packages" if job.is_upgrade else "installing packages"):
+            packages = tuple(dict.fromkeys(name for layer in job.layers for name in layer.file.packages))
+            chroot.install(packages, upgrade=job.is_upgrade)
+            debs.keep_new()
+        with phase(job.monitor, "furnish", "laying files, running scripts"):
+            for layer in job.layers:
+                _apply(layer, chroot)
+            install_client(chroot.view)
+    with phase(job.monitor, "clean", "removing what belongs to one machine"):
+        clean(box.view(root), started_ns=job.started_ns, epoch_s=BUILD_EPOCH_S)
+
+
+def _apply(layer: Layer, chroot: Chroot) -> None:
+    folder = Path(layer.folder)
+    lay_files(folder / "files", chroot.view)
+    for name in layer.file.scripts:
+        chroot.run_script(folder / "scripts" / name)
+    chroot.set_units("enable", layer.file.enabled)  # first: it enables what units name in Also=, too
+    chroot.set_units("disable", layer.file.disabled)
+    chroot.set_units("mask", layer.file.masked)
+
+
+def _sources(role: Role, skipped: Sequence[str]) -> tuple[SourceLine, ...]:
+    names = [repository.name for _, repository in role.repositories]
+    for name in skipped:
+        if name not in names[1:]:
+            raise InvalidInput(f"{role.name} has no repository {name!r} to skip", hint=f"it has {', '.join(names[1:]) or 'none'}")
+    here = read_sources(Path("/"))
+    lines: list[SourceLine] = []
+    for layer, repository in role.repositories:
+        if repository.name in skipped:
+            continue
+        mirror = repository.mirror or mirror_for(repository.suite, role.distribution, here)
+        if mirror is None:
+            raise InvalidInput(
+                f"{layer.folder}/role.yaml: no mirror for {repository.suite}: this machine's apt does not know one",
+                hint="name it in the role: `mirror: ADDRESS`",
+            )
+        key = str(Path(layer.folder, "keys", repository.key).absolute()) if repository.key else None
+        lines.append(SourceLine(mirror, repository.suite, repository.components, key))
+    return tuple(lines)
+
+
+def _parent(store: BuildStore, role: Role, wanted: Wanted, monitor: Monitor) -> ParentTree | None:
+    if wanted.from_version:
+        return store.parent(role.name, wanted.from_version)
+    if role.parent_name is None:
+        return None
+    parent = store.parent(role.parent_name, wanted.parent_version)
+    if wanted.parent_version is None:
+        monitor.emit(Note(f"{role.name} {wanted.version} is built on {parent.id}, the newest there is"))
+    return parent
+
+
+def _refuse_findings(release: ReleaseId, facts: TreeFacts, monitor: Monitor) -> None:
+    findings = lint(facts)
+    if not findings:
+        return
+    for finding in findings[:SHOWN_FINDINGS]:
+        monitor.emit(Note(str(finding)))
+    if len(findings) > SHOWN_FINDINGS:
+        monitor.emit(Note(f"and {len(findings) - SHOWN_FINDINGS} more"))
+    more = f", and {len(findings) - 1} more" if len(findings) > 1 else ""
+    raise ReprovError(
+        f"the tree of {release} has what no tree may have: {findings[0]}{more}",
+        hint="a script of the role or a package that it names leaves it: remove it in the role's last script",
+    )
+
+
+def _resolve(release: ReleaseId, role: Role, parent: ParentTree | None) -> ResolvedRole:
+    return ResolvedRole(
+        id=release,
+        parent=parent.id if parent else None,
+        family=role.family,
+        suite=role.suite,
+        filesystems=role.filesystems,
+        excludes=role.named(lambda file: file.excludes),
+        post_scripts=role.named(lambda file: file.post_scripts),
+        services=role.named(lambda file: file.services),
+        checks=role.named(lambda file: file.checks),
+        packages=role.named(lambda file: file.packages),
+    )
