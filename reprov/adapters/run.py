@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO
 
 from reprov.errors import ReprovError
@@ -28,7 +29,7 @@ class CommandFailed(ReprovError):
     def __init__(self, argv: Sequence[str], status: int, stderr: bytes) -> None:
         said = stderr[-_STDERR_SHOWN_BYTES:].decode(errors="replace").strip()
         last_line = said.splitlines()[-1] if said else "it said nothing"
-        super().__init__(f"{os.path.basename(argv[0])} failed with status {status}: {last_line}", hint=f"ran: {shlex.join(argv)}")
+        super().__init__(f"{Path(argv[0]).name} failed with status {status}: {last_line}", hint=f"ran: {shlex.join(argv)}")
         self.argv = tuple(argv)
         self.status = status
         self.stderr = stderr
@@ -64,7 +65,7 @@ def run(
     """
     log.debug("run: %s", shlex.join(argv))
     try:
-        done = subprocess.run(  # noqa: S603 - argv is a tuple, no shell
+        done = subprocess.run(
             tuple(argv),
             input=stdin if stdin is not None else b"",
             capture_output=True,
@@ -95,7 +96,7 @@ def spawn(
     """
     log.debug("spawn: %s", shlex.join(argv))
     try:
-        process = subprocess.Popen(  # noqa: S603 - argv is a tuple, no shell
+        process = subprocess.Popen(
             tuple(argv),
             stdin=stdin or subprocess.DEVNULL,
             stdout=subprocess.PIPE,

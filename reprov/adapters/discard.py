@@ -1,0 +1,49 @@
+"""Removing trees that are reprov's own: staged, previous, incoming. Never through a symlink, never into another filesystem."""
+
+import errno
+import os
+import stat
+from typing import Protocol
+
+from reprov.adapters import kernel
+from reprov.adapters.files import opened_directory
+from reprov.errors import NeedsAttention
+
+
+class _Remove(Protocol):
+    def __call__(self, path: str, *, dir_fd: int) -> None: ...
+
+
+def discard(name: str, *, dir_fd: int) -> None:
+    """Remove a file or a whole tree below one of reprov's directories; what is not there is fine.
+
+    Raises `NeedsAttention` when something is mounted inside: then it is not only ours.
+    """
+    try:
+        status = os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
+    except FileNotFoundError:
+        return
+    if not stat.S_ISDIR(status.st_mode):
+        _without_flags(os.unlink, name, dir_fd)
+        return
+    with opened_directory(name, dir_fd=dir_fd) as fd:
+        if os.fstat(fd).st_dev != os.fstat(dir_fd).st_dev:
+            raise NeedsAttention(f"something is mounted on {name} below /.reprov", hint="unmount it, then run the command again")
+        for inner in os.listdir(fd):
+            discard(inner, dir_fd=fd)
+    _without_flags(os.rmdir, name, dir_fd)
+
+
+def _without_flags(remove: _Remove, name: str, dir_fd: int) -> None:
+    """Remove a name; an immutable or append-only flag that the old tree still carries is taken off first."""
+    try:
+        remove(name, dir_fd=dir_fd)
+    except PermissionError as error:
+        if error.errno != errno.EPERM:
+            raise
+        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=dir_fd)
+        try:
+            kernel.set_inode_flags(fd, kernel.inode_flags(fd) & ~(kernel.IMMUTABLE | kernel.APPEND_ONLY))
+        finally:
+            os.close(fd)
+        remove(name, dir_fd=dir_fd)

@@ -1,0 +1,202 @@
+"""Reading trees: one entry, a whole tree, content digests; and writing an entry's metadata.
+
+Everything is opened relative to a directory descriptor without following symlinks, because parts of a live tree
+belong to users who could swap a directory for a link at any instant.
+"""
+
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from reprov.adapters import kernel
+from reprov.domain.entry import Entry, Kind, Xattrs
+from reprov.domain.manifest import Manifest
+from reprov.errors import ReprovError
+from reprov.events import Progress
+
+_READ_BYTES = 1 << 20
+_HASH_BATCH = 64
+_HASH_THREADS = 2  # sha256 releases the interpreter lock; more threads than this only compete for it
+
+_KINDS = {
+    stat.S_IFDIR: Kind.DIR,
+    stat.S_IFREG: Kind.FILE,
+    stat.S_IFLNK: Kind.LINK,
+    stat.S_IFCHR: Kind.CHAR,
+    stat.S_IFBLK: Kind.BLOCK,
+    stat.S_IFIFO: Kind.FIFO,
+    stat.S_IFSOCK: Kind.SOCKET,
+}
+# Labels come from the policy of the tree, not from the file; the others are marks of overlayfs and of reprov itself.
+_IGNORED_XATTRS = ("security.selinux", "trusted.overlay.", "trusted.reprov.")
+_NO_XATTRS = (errno.ENOTSUP, errno.EOPNOTSUPP)
+
+
+@contextmanager
+def opened_directory(path: str | Path, *, dir_fd: int | None = None) -> Iterator[int]:
+    """A descriptor of a directory, closed at the end; a symlink in its place is an error."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=dir_fd)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def kind_of(status: os.stat_result) -> Kind:
+    """The kind of what was stat'ed."""
+    return _KINDS[stat.S_IFMT(status.st_mode)]
+
+
+def read_entry(path: str, status: os.stat_result, name: str, *, dir_fd: int, digest: str = "") -> Entry:
+    """The entry of a path whose lstat is at hand; `name` leads to it from `dir_fd`. A file's digest is the caller's to give."""
+    kind = kind_of(status)
+    return Entry(
+        path,
+        kind,
+        stat.S_IMODE(status.st_mode),
+        status.st_uid,
+        status.st_gid,
+        status.st_mtime_ns,
+        status.st_size if kind is Kind.FILE else 0,
+        digest,
+        os.readlink(name, dir_fd=dir_fd) if kind is Kind.LINK else "",
+        (os.major(status.st_rdev), os.minor(status.st_rdev)) if kind in (Kind.CHAR, Kind.BLOCK) else (0, 0),
+        0,
+        read_xattrs(name, dir_fd=dir_fd),
+    )
+
+
+def read_xattrs(name: str, *, dir_fd: int) -> Xattrs:
+    """The extended attributes of a path, sorted by name, without SELinux labels and marks of tools."""
+    proc_path = _proc_path(name, dir_fd)
+    try:
+        names = os.listxattr(proc_path, follow_symlinks=False)
+        if not names:
+            return ()
+        wanted = sorted(found for found in names if not found.startswith(_IGNORED_XATTRS))
+        return tuple((found, os.getxattr(proc_path, found, follow_symlinks=False)) for found in wanted)
+    except OSError as error:
+        if error.errno in _NO_XATTRS:
+            return ()
+        raise
+
+
+def digest_of(fd: int) -> str:
+    """sha256 in hex of an open file's content, from its beginning."""
+    content = hashlib.sha256()
+    while block := os.read(fd, _READ_BYTES):
+        content.update(block)
+    return content.hexdigest()
+
+
+def digest_at(path: str, *, dir_fd: int, from_disk: bool = False) -> str:
+    """sha256 in hex of a file below a directory; `from_disk` drops the cached pages first, so that the disk is what is read."""
+    fd = kernel.open_beneath(path, os.O_RDONLY, dir_fd=dir_fd)
+    try:
+        if from_disk:
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        return digest_of(fd)
+    finally:
+        os.close(fd)
+
+
+def digests_at(paths: list[str], *, dir_fd: int, progress: Progress | None = None, from_disk: bool = False) -> dict[str, str]:
+    """sha256 in hex of many files below a directory, by path."""
+
+    def hash_some(some: list[str]) -> list[str]:
+        return [digest_at(path, dir_fd=dir_fd, from_disk=from_disk) for path in some]
+
+    batches = [paths[start : start + _HASH_BATCH] for start in range(0, len(paths), _HASH_BATCH)]
+    found: dict[str, str] = {}
+    with ThreadPoolExecutor(_HASH_THREADS) as pool:
+        for batch, digests in zip(batches, pool.map(hash_some, batches), strict=True):
+            found.update(zip(batch, digests, strict=True))
+            if progress:
+                progress.advance(files=len(batch))
+    return found
+
+
+def scan_tree(root: Path, *, progress: Progress | None = None) -> Manifest:
+    """The manifest of a tree at rest: every path, every file hashed, hard-link groups numbered in path order.
+
+    Raises `ReprovError` when a file cannot be read or a directory lies on another filesystem (something is mounted in it).
+    """
+    with opened_directory(root) as root_fd:
+        top = os.fstat(root_fd)
+        entries = [read_entry("", top, ".", dir_fd=root_fd)]
+        inodes: dict[str, tuple[int, int]] = {}
+        for path, status, name, dir_fd in walk(root_fd):
+            if status.st_dev != top.st_dev:
+                raise ReprovError(f"{root}/{path}: something is mounted here", hint="unmount it first")
+            entries.append(read_entry(path, status, name, dir_fd=dir_fd))
+            if stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
+                inodes[path] = (status.st_dev, status.st_ino)
+        digests = digests_at([entry.path for entry in entries if entry.kind is Kind.FILE], dir_fd=root_fd, progress=progress)
+    groups = link_groups(inodes)
+    return Manifest.of(
+        entry._replace(digest=digests[entry.path], link_group=groups.get(entry.path, 0)) if entry.kind is Kind.FILE else entry
+        for entry in entries
+    )
+
+
+def walk(root_fd: int, prefix: str = "") -> Iterator[tuple[str, os.stat_result, str, int]]:
+    """Every path below a directory with its lstat, its name and the descriptor of the directory that holds it.
+
+    The descriptor is valid until the next step. Directories come before what they hold.
+    """
+    with os.scandir(root_fd) as found:
+        names = sorted(item.name for item in found)
+    for name in names:
+        status = os.stat(name, dir_fd=root_fd, follow_symlinks=False)
+        path = prefix + name
+        yield path, status, name, root_fd
+        if stat.S_ISDIR(status.st_mode):
+            with opened_directory(name, dir_fd=root_fd) as fd:
+                yield from walk(fd, path + "/")
+
+
+def link_groups(inodes: dict[str, tuple[int, int]]) -> dict[str, int]:
+    """Group numbers, from 1 in path order, of the paths that share an inode with another one of these."""
+    members: dict[tuple[int, int], list[str]] = {}
+    for path in sorted(inodes):
+        members.setdefault(inodes[path], []).append(path)
+    groups: dict[str, int] = {}
+    shared: Iterable[list[str]] = (paths for paths in members.values() if len(paths) > 1)
+    for number, paths in enumerate(shared, start=1):
+        groups.update(dict.fromkeys(paths, number))
+    return groups
+
+
+def apply_metadata(entry: Entry, name: str, *, dir_fd: int) -> None:
+    """Give a path in a root-only directory the entry's owner, mode, extended attributes and time, in the order that keeps them.
+
+    chown clears setuid bits and capabilities, so mode and attributes follow it; attributes that the entry lacks are removed.
+    """
+    os.chown(name, entry.uid, entry.gid, dir_fd=dir_fd, follow_symlinks=False)
+    if entry.kind is not Kind.LINK:
+        os.chmod(name, entry.mode, dir_fd=dir_fd)
+    write_xattrs(entry.xattrs, name, dir_fd=dir_fd)
+    os.utime(name, ns=(entry.mtime_ns, entry.mtime_ns), dir_fd=dir_fd, follow_symlinks=False)
+
+
+def write_xattrs(wanted: Xattrs, name: str, *, dir_fd: int) -> None:
+    """Make the extended attributes of a path these and no others; labels and marks of tools are left alone."""
+    present = read_xattrs(name, dir_fd=dir_fd)
+    if present == wanted:
+        return
+    proc_path = _proc_path(name, dir_fd)
+    for attribute, _ in set(present) - set(wanted):
+        if attribute not in dict(wanted):
+            os.removexattr(proc_path, attribute, follow_symlinks=False)
+    for attribute, value in wanted:
+        os.setxattr(proc_path, attribute, value, follow_symlinks=False)
+
+
+def _proc_path(name: str, dir_fd: int) -> str:
+    # The xattr calls know no directory descriptors; this path is resolved from ours and follows nothing but itself.
+    return f"/proc/self/fd/{dir_fd}/{name}"

@@ -1,0 +1,242 @@
+"""The node's files in a directory that swaps: linked to both sides for the exchange, reconciled, then the live side's alone."""
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+
+from reprov.adapters import kernel
+from reprov.adapters.exchange import staged_name
+from reprov.adapters.files import apply_metadata, opened_directory, read_entry
+from reprov.adapters.volumes import Volumes
+from reprov.domain.entry import ancestors_of, parent_of, show
+from reprov.domain.journal import Journal, Linked
+from reprov.errors import ReprovError
+
+_TEMPORARY = ".reprov-carry"
+_ATTEMPTS = 100
+
+OwnedByNode = Callable[[str, bool], bool]
+"""Whether a path (and: is it a directory) is kept or add-only."""
+
+
+def link_kept(volumes: Volumes, volume_of: Callable[[str], str], linked: Iterable[str], rebuilt: Iterable[str]) -> tuple[Linked, ...]:
+    """Put the node's files into the staged trees as links, directories made again; returns every link with its inode.
+
+    A file that is replaced while it is being linked is tried again; one that has gone is left out.
+    """
+    found: list[Linked] = []
+    for path in linked:
+        found += _link_one(volumes, volume_of(path), path)
+    for directory in rebuilt:
+        volume = volume_of(directory)
+        make_directories(volumes, volume, directory)
+        _copy_directory_metadata(volumes, volume, directory)
+        for path, is_dir in _below(volumes, directory):
+            if is_dir:
+                make_directories(volumes, volume, path)
+                _copy_directory_metadata(volumes, volume, path)
+            else:
+                found += _link_one(volumes, volume, path)
+    return tuple(found)
+
+
+def reconcile(volumes: Volumes, journal: Journal, owned: OwnedByNode) -> None:
+    """Bring over what changed in the node's files between their linking and the exchange.
+
+    The staged side is the tree that was live until now. A file that was replaced or removed there, and not here, is
+    replaced or removed here; what is new there is linked here; what changed on the live side since is newer and stays.
+    """
+    known = {item.path: item.inode for item in journal.linked}
+    for path, inode in known.items():
+        volume = journal.volume_of(path)
+        left = _inode(staged_name(volumes, volume, path), volumes.own_fds[volume])
+        holder = _holder(volumes, path)
+        if holder is None:
+            continue
+        try:
+            name = path.rpartition("/")[2]
+            if left == inode or _inode(name, holder) not in (inode, None):
+                continue
+            if left is None:
+                with suppress(FileNotFoundError):
+                    os.unlink(name, dir_fd=holder)
+            else:
+                _bring_over(volumes, volume, path, name, holder)
+        finally:
+            os.close(holder)
+    for volume, path in _new_on_the_old_side(volumes, journal, owned, known):
+        holder = _holder(volumes, path)
+        if holder is not None:
+            try:
+                if _inode(path.rpartition("/")[2], holder) is None:
+                    _bring_over(volumes, volume, path, path.rpartition("/")[2], holder)
+            finally:
+                os.close(holder)
+
+
+def release_old_side(volumes: Volumes, journal: Journal) -> None:
+    """Unlink the node's files from the tree that is no longer live, each only if the live path is the same file."""
+    paths = {item.path for item in journal.linked}
+    for directory in journal.rebuilt:
+        paths |= {path for path, is_dir in _below(volumes, directory) if not is_dir}
+    for path in paths:
+        volume = journal.volume_of(path)
+        staged = staged_name(volumes, volume, path)
+        holder = _holder(volumes, path)
+        if holder is None:
+            continue
+        try:
+            inode = _inode(path.rpartition("/")[2], holder)
+            if inode is not None and inode == _inode(staged, volumes.own_fds[volume]):
+                os.unlink(staged, dir_fd=volumes.own_fds[volume])
+        finally:
+            os.close(holder)
+
+
+def immovable(volumes_root_fd: int, paths: Iterable[tuple[str, bool]]) -> dict[str, str]:
+    """Which of these paths (with: look below, too) the kernel will neither link nor move, and why: immutable and append-only ones."""
+    found: dict[str, str] = {}
+    for path, deep in paths:
+        candidates = [path]
+        if deep:
+            candidates += [inner for inner, _ in _below_fd(volumes_root_fd, path)]
+        for candidate in candidates:
+            try:
+                fd = kernel.open_beneath(candidate, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW, dir_fd=volumes_root_fd)
+            except OSError:
+                continue  # a symlink, a socket, or gone: none of them can carry the flags
+            try:
+                if stat.S_IFMT(os.fstat(fd).st_mode) in (stat.S_IFREG, stat.S_IFDIR):
+                    flags = kernel.inode_flags(fd)
+                    if flags & (kernel.IMMUTABLE | kernel.APPEND_ONLY):
+                        found[candidate] = "immutable" if flags & kernel.IMMUTABLE else "append-only"
+            finally:
+                os.close(fd)
+    return found
+
+
+def _link_one(volumes: Volumes, volume: str, path: str) -> list[Linked]:
+    own_fd, staged = volumes.own_fds[volume], staged_name(volumes, volume, path)
+    for _ in range(_ATTEMPTS):
+        holder = _holder(volumes, path)
+        if holder is None:
+            return []
+        try:
+            make_directories(volumes, volume, parent_of(path))
+            with suppress(FileNotFoundError):
+                os.unlink(staged, dir_fd=own_fd)
+            os.link(path.rpartition("/")[2], staged, src_dir_fd=holder, dst_dir_fd=own_fd, follow_symlinks=False)
+            inode = _inode(staged, own_fd)
+            assert inode is not None
+            return [Linked(path, inode)]
+        except FileNotFoundError:
+            # Either it has gone for good, or it was replaced by rename at this very instant (hazard 12).
+            if _inode(path.rpartition("/")[2], holder) is None:
+                return []
+        finally:
+            os.close(holder)
+    raise ReprovError(f"{show(path)} is being replaced all the time and cannot be linked", hint="stop what writes it, and run it again")
+
+
+def _bring_over(volumes: Volumes, volume: str, path: str, name: str, holder: int) -> None:
+    own_fd = volumes.own_fds[volume]
+    with suppress(FileNotFoundError):
+        os.unlink(_TEMPORARY, dir_fd=holder)
+    os.link(staged_name(volumes, volume, path), _TEMPORARY, src_dir_fd=own_fd, dst_dir_fd=holder, follow_symlinks=False)
+    os.rename(_TEMPORARY, name, src_dir_fd=holder, dst_dir_fd=holder)
+
+
+def _new_on_the_old_side(volumes: Volumes, journal: Journal, owned: OwnedByNode, known: dict[str, int]) -> Iterator[tuple[str, str]]:
+    """The node's files in the old tree that did not exist when the links were made: siblings of kept files, and in rebuilt directories."""
+    looked_at: set[str] = set()
+    for path in sorted(known):
+        directory = parent_of(path)
+        if directory not in looked_at:
+            looked_at.add(directory)
+            yield from _new_in(volumes, journal.volume_of(directory), directory, owned, known)
+    for directory in journal.rebuilt:
+        volume = journal.volume_of(directory)
+        with suppress(FileNotFoundError), opened_directory(staged_name(volumes, volume, directory), dir_fd=volumes.own_fds[volume]) as fd:
+            for path, is_dir in _walk(fd, directory):
+                if not is_dir and path not in known:
+                    yield volume, path
+
+
+def _new_in(volumes: Volumes, volume: str, directory: str, owned: OwnedByNode, known: dict[str, int]) -> Iterator[tuple[str, str]]:
+    with suppress(FileNotFoundError), opened_directory(staged_name(volumes, volume, directory), dir_fd=volumes.own_fds[volume]) as fd:
+        with os.scandir(fd) as found:
+            names = [(item.name, item.is_dir(follow_symlinks=False)) for item in found]
+        for name, is_dir in names:
+            path = f"{directory}/{name}"
+            if not is_dir and path not in known and owned(path, False):
+                yield volume, path
+
+
+def make_directories(volumes: Volumes, volume: str, path: str) -> None:
+    """Make a staged directory and those above it where they are missing, like the live ones."""
+    own_fd = volumes.own_fds[volume]
+    for directory in (*ancestors_of(path), path):
+        if len(directory) <= len(volume):
+            continue
+        try:
+            os.mkdir(staged_name(volumes, volume, directory), 0o700, dir_fd=own_fd)
+        except FileExistsError:
+            continue
+        _copy_directory_metadata(volumes, volume, directory)
+
+
+def _copy_directory_metadata(volumes: Volumes, volume: str, path: str) -> None:
+    try:
+        fd = kernel.open_beneath(path, os.O_RDONLY | os.O_DIRECTORY, dir_fd=volumes.root_fd)
+    except FileNotFoundError:
+        return
+    try:
+        entry = read_entry(path, os.fstat(fd), ".", dir_fd=fd)
+    finally:
+        os.close(fd)
+    apply_metadata(entry, staged_name(volumes, volume, path), dir_fd=volumes.own_fds[volume])
+
+
+def _below(volumes: Volumes, directory: str) -> list[tuple[str, bool]]:
+    return _below_fd(volumes.root_fd, directory)
+
+
+def _below_fd(root_fd: int, directory: str) -> list[tuple[str, bool]]:
+    """Every path below a live directory, with whether it is a directory; empty when it has gone."""
+    try:
+        fd = kernel.open_beneath(directory, os.O_RDONLY | os.O_DIRECTORY, dir_fd=root_fd)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    try:
+        return list(_walk(fd, directory))
+    finally:
+        os.close(fd)
+
+
+def _walk(dir_fd: int, prefix: str) -> Iterator[tuple[str, bool]]:
+    with os.scandir(dir_fd) as found:
+        names = sorted((item.name, item.is_dir(follow_symlinks=False)) for item in found)
+    for name, is_dir in names:
+        path = f"{prefix}/{name}"
+        yield path, is_dir
+        if is_dir:
+            with opened_directory(name, dir_fd=dir_fd) as fd:
+                yield from _walk(fd, path)
+
+
+def _holder(volumes: Volumes, path: str) -> int | None:
+    try:
+        return volumes.holder_of(path)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            return None
+        raise
+
+
+def _inode(name: str, dir_fd: int) -> int | None:
+    try:
+        return os.stat(name, dir_fd=dir_fd, follow_symlinks=False).st_ino
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,106 @@
+"""The few system calls that Python does not offer, through the C library.
+
+Every function raises `OSError` with errno and names, as `os` functions do.
+"""
+
+import ctypes
+import errno
+import fcntl
+import os
+import struct
+from typing import Final
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+AT_SYMLINK_NOFOLLOW: Final = 0x100
+_RENAME_EXCHANGE: Final = 2
+_FICLONE: Final = 0x40049409
+_FS_IOC_GETFLAGS: Final = 0x80086601
+_FS_IOC_SETFLAGS: Final = 0x40086602
+_STATX_BTIME: Final = 0x800
+_SYS_OPENAT2: Final = 437  # the same number on every architecture
+_RESOLVE_NO_MAGICLINKS: Final = 0x02
+_RESOLVE_NO_SYMLINKS: Final = 0x04
+_RESOLVE_BENEATH: Final = 0x08
+
+IMMUTABLE: Final = 0x10
+APPEND_ONLY: Final = 0x20
+
+
+class _Timestamp(ctypes.Structure):
+    _fields_ = (("seconds", ctypes.c_int64), ("nanoseconds", ctypes.c_uint32), ("reserved", ctypes.c_int32))
+
+
+class _Statx(ctypes.Structure):
+    _fields_ = (
+        ("mask", ctypes.c_uint32),
+        ("block_size", ctypes.c_uint32),
+        ("attributes", ctypes.c_uint64),
+        ("nlink", ctypes.c_uint32),
+        ("uid", ctypes.c_uint32),
+        ("gid", ctypes.c_uint32),
+        ("mode", ctypes.c_uint16),
+        ("spare", ctypes.c_uint16),
+        ("ino", ctypes.c_uint64),
+        ("size", ctypes.c_uint64),
+        ("blocks", ctypes.c_uint64),
+        ("attributes_mask", ctypes.c_uint64),
+        ("atime", _Timestamp),
+        ("btime", _Timestamp),
+        ("rest", ctypes.c_uint8 * 256),
+    )
+
+
+def exchange(first: str, second: str, *, first_dir_fd: int, second_dir_fd: int) -> None:
+    """Swap two paths atomically: each name afterwards shows what the other showed. Both must exist on one filesystem."""
+    result = _libc.renameat2(first_dir_fd, os.fsencode(first), second_dir_fd, os.fsencode(second), _RENAME_EXCHANGE)
+    _check(result, first, second)
+
+
+def syncfs(fd: int) -> None:
+    """Write everything of the filesystem that `fd` lies on to its disk; raises when any write-back failed (Linux >= 5.8)."""
+    _check(_libc.syncfs(fd))
+
+
+def clone(source_fd: int, destination_fd: int) -> None:
+    """Make the destination share the source's blocks (FICLONE); raises where the filesystem cannot."""
+    fcntl.ioctl(destination_fd, _FICLONE, source_fd)
+
+
+def inode_flags(fd: int) -> int:
+    """The chattr(1) flags of an open file; 0 on filesystems that have none."""
+    try:
+        raw = fcntl.ioctl(fd, _FS_IOC_GETFLAGS, struct.pack("l", 0))
+    except OSError as error:
+        if error.errno in (errno.ENOTTY, errno.EOPNOTSUPP, errno.EINVAL):
+            return 0
+        raise
+    return int(struct.unpack("l", raw)[0])
+
+
+def set_inode_flags(fd: int, flags: int) -> None:
+    """Set the chattr(1) flags of an open file."""
+    fcntl.ioctl(fd, _FS_IOC_SETFLAGS, struct.pack("l", flags))
+
+
+def birth_time_ns(path: str, *, dir_fd: int) -> int:
+    """When the inode was made, in nanoseconds; 0 where the filesystem does not know. Symlinks are not followed."""
+    buffer = _Statx()
+    _check(_libc.statx(dir_fd, os.fsencode(path), AT_SYMLINK_NOFOLLOW, _STATX_BTIME, ctypes.byref(buffer)), path)
+    if not buffer.mask & _STATX_BTIME:
+        return 0
+    return int(buffer.btime.seconds) * 1_000_000_000 + int(buffer.btime.nanoseconds)
+
+
+def open_beneath(path: str, flags: int, *, dir_fd: int) -> int:
+    """Open a path below a directory so that no component of it, the last included, is a symlink (openat2)."""
+    how = struct.pack("QQQ", flags | os.O_CLOEXEC, 0, _RESOLVE_BENEATH | _RESOLVE_NO_SYMLINKS | _RESOLVE_NO_MAGICLINKS)
+    fd = _libc.syscall(_SYS_OPENAT2, dir_fd, os.fsencode(path or "."), how, len(how))
+    _check(fd, path)
+    return int(fd)
+
+
+def _check(result: int, *names: str) -> None:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), *names[:1])

@@ -1,0 +1,191 @@
+"""/.reprov on a node: its lock, state, journal, history, releases and caches. Root's own directory, never followed through a link.
+
+/.reprov/                        0700 root
+    lock                         held by the verb that changes the node; says which
+    state.json                   domain.deployment
+    journal                      the commit in flight; gone when it is finished
+    releases/<role>/<version>/   release.json and its files, of the installed and the previous release
+    stat-cache                   the live tree as last read
+    staged/  incoming/           the next tree; what is being fetched for it
+    leftover/                    a staged tree that was given up: what was fetched for it may serve again
+    candidate/                   the files of a release that is being planned
+    previous/                    the tree before the last commit
+    previous.journal             how it was replaced
+    previous.record              its stat record
+    plan.json  history.jsonl     the last plan that was carried out; one line per change of state
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from reprov.adapters.survey import OWN_DIRECTORY
+from reprov.domain.deployment import IN_FLIGHT, Deployment, State
+from reprov.domain.journal import Journal
+from reprov.domain.release import ReleaseId
+from reprov.errors import NeedsAttention, Refused
+
+STAGED = "staged"
+INCOMING = "incoming"
+PREVIOUS = "previous"
+LEFTOVER = "leftover"
+
+
+class NodeState:
+    """The state directory of one root."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.directory = root / OWN_DIRECTORY
+
+    @property
+    def exists(self) -> bool:
+        """True when reprov has been here. Raises `Refused` when what is there cannot be ours."""
+        try:
+            status = self.directory.lstat()
+        except FileNotFoundError:
+            return False
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
+            raise Refused(
+                f"{self.directory} is not a directory that only root can enter",
+                hint="see what made it, and remove it if it is not reprov's",
+            )
+        return True
+
+    def create(self) -> None:
+        """Make the directory on the first change of a node."""
+        if not self.exists:
+            self.directory.mkdir(mode=0o700)
+            sync_directory(self.root)
+
+    @contextmanager
+    def locked(self, what: str) -> Iterator[None]:
+        """Hold the node for one change; `what` is told to whoever comes second. Raises `Refused` when it is held."""
+        with (self.directory / "lock").open("a+") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                lock.seek(0)
+                raise Refused(
+                    f"another change of this node is under way: {lock.read().strip() or 'unknown'}", hint="wait for it to end"
+                ) from None
+            lock.truncate(0)
+            lock.write(f"{what} (process {os.getpid()})\n")
+            lock.flush()
+            try:
+                yield
+            finally:
+                lock.truncate(0)
+
+    def is_interrupted(self) -> bool:
+        """True when a change is in flight, but no process holds the lock: whoever began it is gone."""
+        if self.deployment().state not in (IN_FLIGHT - {State.STAGED}) and self.journal() is None:
+            return False
+        with (self.directory / "lock").open("a+") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+        return True
+
+    def deployment(self) -> Deployment:
+        """What the node knows of itself; a fresh value where reprov never was."""
+        try:
+            return Deployment.parse((self.directory / "state.json").read_text(), str(self.directory / "state.json"))
+        except FileNotFoundError:
+            return Deployment()
+
+    def write_deployment(self, deployment: Deployment, **details: Any) -> None:
+        """Change the state: one atomic write, and a line of history with the details."""
+        write_durably(self.directory / "state.json", deployment.to_json().encode())
+        line = {
+            "at": deployment.changed_at,
+            "state": deployment.state,
+            "installed": str(deployment.installed) if deployment.installed else None,
+            "target": str(deployment.target) if deployment.target else None,
+            "transaction": deployment.transaction,
+            **details,
+        }
+        with (self.directory / "history.jsonl").open("a") as history:
+            history.write(json.dumps(line) + "\n")
+
+    def history(self) -> list[dict[str, Any]]:
+        """Every change of state, oldest first; a line that a power cut tore is left out."""
+        try:
+            lines = (self.directory / "history.jsonl").read_text().splitlines()
+        except FileNotFoundError:
+            return []
+        found = []
+        for line in lines:
+            try:
+                found.append(json.loads(line))
+            except ValueError:
+                continue
+        return found
+
+    def journal(self) -> Journal | None:
+        """The commit in flight; None when nothing is."""
+        return _read_journal(self.directory / "journal")
+
+    def write_journal(self, journal: Journal) -> None:
+        """Make the journal durable before the first exchange."""
+        write_durably(self.directory / "journal", journal.to_json().encode())
+
+    def previous_journal(self) -> Journal | None:
+        """How the previous tree was replaced; None when there is none."""
+        return _read_journal(self.directory / "previous.journal")
+
+    def finish_journal(self) -> None:
+        """The commit is complete: its journal becomes that of the previous tree."""
+        (self.directory / "journal").replace(self.directory / "previous.journal")
+        sync_directory(self.directory)
+
+    def drop_journal(self) -> None:
+        """The commit was undone."""
+        (self.directory / "journal").unlink(missing_ok=True)
+        sync_directory(self.directory)
+
+    def release_directory(self, release: ReleaseId) -> Path:
+        """Where the files of a release lie on the node."""
+        return self.directory / "releases" / release.path
+
+    def forget_releases(self, keep: set[ReleaseId]) -> None:
+        """Remove the files of releases that are neither installed nor previous."""
+        for folder in sorted((self.directory / "releases").glob("*/*")):
+            if folder not in {self.release_directory(release) for release in keep}:
+                shutil.rmtree(folder)
+
+
+def write_durably(file: Path, content: bytes) -> None:
+    """Replace a file so that a power cut leaves the old or the new one: temporary file, fsync, rename, fsync of the directory."""
+    temporary = file.with_name(file.name + ".new")
+    with temporary.open("wb") as out:
+        out.write(content)
+        out.flush()
+        os.fsync(out.fileno())
+    temporary.replace(file)
+    sync_directory(file.parent)
+
+
+def sync_directory(directory: Path) -> None:
+    """Make the names in a directory durable."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _read_journal(file: Path) -> Journal | None:
+    try:
+        return Journal.parse(file.read_text(), str(file))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise NeedsAttention(f"{file} cannot be read: {error.strerror}") from None

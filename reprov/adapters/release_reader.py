@@ -1,0 +1,83 @@
+"""Reading a release's files back: every one is checked against the digest that release.json gives before it is believed."""
+
+import gzip
+import hashlib
+import zlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from reprov.domain.manifest import Manifest
+from reprov.domain.ownership import Ownership
+from reprov.domain.packages import PackageSet
+from reprov.domain.release import MANIFEST_NAME, PACKAGES_NAME, Release
+from reprov.errors import InvalidInput, Refused
+
+
+@dataclass(frozen=True)
+class ReleaseFiles:
+    """A release and the directory that its files lie in on a node."""
+
+    release: Release
+    directory: Path
+    like: "ReleaseFiles | None" = None
+    """A release with the same manifest, which has been read already."""
+
+    @classmethod
+    def load(cls, directory: Path, like: "ReleaseFiles | None" = None) -> "ReleaseFiles":
+        """Read release.json and check every file that it lists. Raises `Refused` for a missing, altered or cut off one.
+
+        When the manifest is that of `like`, the two share one object, and comparing their entries is a matter of `is`.
+        """
+        name = directory / "release.json"
+        try:
+            release = Release.parse(name.read_text(), str(name))
+        except OSError as error:
+            raise Refused(f"{name} cannot be read: {error.strerror}") from None
+        for file, digest in release.files.items():
+            try:
+                found = hashlib.sha256((directory / file).read_bytes()).hexdigest()
+            except OSError as error:
+                raise Refused(f"{release.id}: {file} cannot be read: {error.strerror}", hint="publish the release again") from None
+            if found != digest:
+                raise Refused(
+                    f"{release.id}: {file} is not what was published (its digest differs from release.json)",
+                    hint="it was altered or cut off on the server; run `reprov releases --check` there",
+                )
+        same = like is not None and like.release.files.get(MANIFEST_NAME) == release.files.get(MANIFEST_NAME)
+        return cls(release, directory, like if same else None)
+
+    @property
+    def manifest_digest(self) -> str:
+        """sha256 of the manifest: equal digests are equal trees."""
+        return self.release.files[MANIFEST_NAME]
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """Every path of the tree."""
+        if self.like:
+            return self.like.manifest
+        file = self.directory / MANIFEST_NAME
+        try:
+            text = gzip.decompress(file.read_bytes()).decode("ascii")
+        except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+            raise InvalidInput(f"{file}: not a manifest ({error})") from None
+        return Manifest.parse(text, str(file))
+
+    @cached_property
+    def ownership(self) -> Ownership:
+        """The resolved lists. Raises `Refused` when there are none, `InvalidInput` for an empty one: never "nothing to keep"."""
+        keep, add_only = self._lists("excludes/"), self._lists("add-only/")
+        if not keep or not add_only:
+            raise Refused(f"{self.release.id} comes without ownership lists", hint="publish it again with --lists")
+        return Ownership.parse(keep, add_only)
+
+    @cached_property
+    def owner_packages(self) -> dict[str, str]:
+        """The package that owns each path, by path; paths without one are missing."""
+        file = self.directory / PACKAGES_NAME
+        return PackageSet.parse(file.read_text(), str(file)).owners()
+
+    def _lists(self, folder: str) -> list[tuple[str, bytes]]:
+        names = sorted(name for name in self.release.files if name.startswith(folder))
+        return [(name, (self.directory / name).read_bytes()) for name in names]

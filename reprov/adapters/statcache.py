@@ -1,0 +1,83 @@
+"""What was known of every path when it was last read, with the signature that tells whether it still holds.
+
+Two files of a node have this form: the cache of the live tree, which makes the next plan a matter of lstat calls, and the
+record of the previous tree, which is checked before a rollback.
+
+The file is one JSON line (format, digest of the base manifest, counts), the signatures as native 64-bit integers, the
+paths, and manifest text for those entries that are not the base manifest's. A cache that cannot be read is an empty one.
+"""
+
+import json
+import sys
+from array import array
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from reprov.domain.entry import Entry
+from reprov.domain.manifest import Manifest, parse_entries
+from reprov.domain.scan import Signature
+from reprov.errors import InvalidInput
+
+CACHE_FORMAT = 1
+_INTEGERS = len(Signature._fields)
+
+
+@dataclass(frozen=True, slots=True)
+class StatCache:
+    """Entries and signatures by path; both have the same keys."""
+
+    entries: Mapping[str, Entry]
+    signatures: Mapping[str, Signature]
+
+    def lookup(self, path: str, signature: Signature) -> Entry | None:
+        """The entry of a path if nothing has happened to it since."""
+        return self.entries[path] if self.signatures.get(path) == signature else None
+
+
+EMPTY = StatCache({}, {})
+
+
+def save(cache: StatCache, file: Path, base: Manifest | None, base_digest: str) -> None:
+    """Write a cache; entries that equal those of `base` cost a path and a signature only."""
+    base_entries: Mapping[str, Entry] = base.entries if base else {}
+    clean: list[str] = []
+    others: list[str] = []
+    for path, entry in cache.entries.items():
+        known = base_entries.get(path)
+        (clean if known is entry or (known is not None and known.equals(entry)) else others).append(path)
+    numbers = array("q")
+    for path in (*clean, *others):
+        numbers.extend(cache.signatures[path])
+    head = {"format": CACHE_FORMAT, "order": sys.byteorder, "base": base_digest if base else "", "clean": len(clean), "others": len(others)}
+    paths = "\0".join((*clean, *others)).encode("utf-8", "surrogateescape")
+    text = Manifest({path: cache.entries[path] for path in others}).render()
+    blocks = (json.dumps({**head, "paths_bytes": len(paths)}).encode(), b"\n", numbers.tobytes(), paths, text.encode())
+    temporary = file.with_name(file.name + ".new")
+    with temporary.open("wb") as out:
+        out.writelines(blocks)
+    temporary.replace(file)
+
+
+def load(file: Path, base: Manifest | None, base_digest: str) -> StatCache:
+    """Read a cache that was saved against the same base; `EMPTY` when there is none, or it is another's or damaged."""
+    try:
+        raw = file.read_bytes()
+        head_line, _, rest = raw.partition(b"\n")
+        head = json.loads(head_line)
+        if (head["format"], head["order"], head["base"]) != (CACHE_FORMAT, sys.byteorder, base_digest if base else ""):
+            return EMPTY
+        count = head["clean"] + head["others"]
+        numbers = array("q")
+        numbers_bytes = count * _INTEGERS * numbers.itemsize
+        numbers.frombytes(rest[:numbers_bytes])
+        paths_end = numbers_bytes + head["paths_bytes"]
+        paths = rest[numbers_bytes:paths_end].decode("utf-8", "surrogateescape").split("\0") if count else []
+        base_entries: Mapping[str, Entry] = base.entries if base else {}
+        others = parse_entries(rest[paths_end:].decode(), str(file))
+        known = {path: base_entries[path] for path in paths[: head["clean"]]}
+        known.update(others)
+        rows = zip(*(iter(numbers),) * _INTEGERS, strict=True)
+        return StatCache(known, dict(zip(paths, map(Signature._make, rows), strict=True)))
+    except (OSError, ValueError, KeyError, TypeError, InvalidInput):
+        return EMPTY

@@ -1,0 +1,156 @@
+"""Scanning a live root: everything that the image owns in full, of the node's own just what is there."""
+
+import os
+import stat
+from collections.abc import Collection, Mapping
+from typing import Final
+
+from reprov.adapters.files import digest_at, kind_of, opened_directory, read_entry
+from reprov.adapters.statcache import StatCache
+from reprov.domain.comparison import covers
+from reprov.domain.entry import Entry, Kind
+from reprov.domain.ownership import Owner, Ownership, Verdict
+from reprov.domain.scan import Scan, Signature
+from reprov.events import Progress
+
+OWN_DIRECTORY: Final = ".reprov"
+# What a running system makes of its own accord and no image ships: the node's, whatever the lists say.
+_NODE_KINDS = (Kind.SOCKET, Kind.FIFO, Kind.CHAR, Kind.BLOCK)
+
+
+def signature_of(status: os.stat_result) -> Signature:
+    """The signature that an lstat result gives."""
+    return Signature(status.st_dev, status.st_ino, status.st_ctime_ns, status.st_size)
+
+
+def survey(
+    root_fd: int,
+    target: Mapping[str, Entry],
+    ownership: Ownership,
+    *,
+    volumes: Collection[str],
+    fences: Collection[str],
+    cache: StatCache,
+    progress: Progress | None = None,
+) -> Scan:
+    """Scan the tree below `root_fd` as far as a comparison with `target` needs.
+
+    `volumes` are the mount points whose content the release manages, `fences` all others. What the cache still knows is
+    not read again; directories of another filesystem that nothing is mounted on (btrfs subvolumes) are volumes when the
+    target has content in them and fences otherwise.
+    """
+    surveyor = _Surveyor(root_fd, target, ownership, set(volumes), set(fences), cache, progress)
+    surveyor.record_root()
+    surveyor.visit(root_fd, "", os.fstat(root_fd).st_dev)
+    surveyor.hash_unknown()
+    return Scan(
+        entries=surveyor.entries,
+        signatures=surveyor.signatures,
+        verdicts=surveyor.verdicts,
+        volumes=("", *sorted(surveyor.volumes - {""})),
+        fenced=frozenset(surveyor.fences),
+    )
+
+
+class _Surveyor:
+    """The state of one scan; a class because a closure per directory would cost more than the system calls."""
+
+    def __init__(
+        self,
+        root_fd: int,
+        target: Mapping[str, Entry],
+        ownership: Ownership,
+        volumes: set[str],
+        fences: set[str],
+        cache: StatCache,
+        progress: Progress | None,
+    ) -> None:
+        self.root_fd = root_fd
+        self.target = target
+        self.ownership = ownership
+        self.volumes = volumes
+        self.fences = fences
+        self.cache = cache
+        self.progress = progress
+        self.entries: dict[str, Entry] = {}
+        self.signatures: dict[str, Signature] = {}
+        self.verdicts: dict[str, Verdict] = {}
+        self._unknown: list[str] = []
+
+    def record_root(self) -> None:
+        status = os.fstat(self.root_fd)
+        self.entries[""] = read_entry("", status, ".", dir_fd=self.root_fd)
+        self.signatures[""] = signature_of(status)
+
+    def visit(self, dir_fd: int, prefix: str, device: int) -> None:
+        """Record what a directory holds, and enter what has to be entered. Runs for every directory of a node: kept flat for speed."""
+        lookup, owner_of = self.cache.lookup, self.ownership.of
+        deeper: list[tuple[str, str]] = []
+        with os.scandir(dir_fd) as found:
+            for item in found:
+                name = item.name
+                path = prefix + name
+                try:
+                    status = item.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    continue  # gone between the listing and the look: as if it had gone before
+                if name == OWN_DIRECTORY:
+                    continue
+                if path in self.fences or (status.st_dev != device and self._is_fence(path)):
+                    self._record_unread(path, status, name, dir_fd)
+                    continue
+                is_dir = stat.S_ISDIR(status.st_mode)
+                verdict = owner_of(path, is_dir=is_dir)
+                if verdict.owner is not Owner.IMAGE or (kind_of(status) in _NODE_KINDS and path not in self.target):
+                    if verdict.owner is Owner.IMAGE:
+                        verdict = Verdict(Owner.KEEP, None)
+                    self.verdicts[path] = verdict
+                    self._record_unread(path, status, name, dir_fd)
+                    known = self.target.get(path)
+                    if is_dir and verdict.owner is Owner.ADD_ONLY and known is not None and known.kind is Kind.DIR:
+                        deeper.append((name, path))
+                    continue
+                signature = Signature(status.st_dev, status.st_ino, status.st_ctime_ns, status.st_size)
+                entry = lookup(path, signature)
+                if entry is None:
+                    entry = read_entry(path, status, name, dir_fd=dir_fd)
+                    if entry.kind is Kind.FILE:
+                        self._unknown.append(path)
+                self.entries[path] = entry
+                self.signatures[path] = signature
+                if is_dir:
+                    deeper.append((name, path))
+        if self.progress:
+            self.progress.advance(files=len(deeper) + 1)
+        for name, path in deeper:
+            with opened_directory(name, dir_fd=dir_fd) as fd:
+                self.visit(fd, path + "/", os.fstat(fd).st_dev if path in self.volumes else device)
+
+    def hash_unknown(self) -> None:
+        """Give every file its digest; hard links are read once, files that have gone meanwhile are forgotten."""
+        digests: dict[tuple[int, int], str] = {}
+        for path in self._unknown:
+            signature = self.signatures[path]
+            inode = (signature.device, signature.inode)
+            if inode not in digests:
+                try:
+                    digests[inode] = digest_at(path, dir_fd=self.root_fd)
+                except FileNotFoundError:
+                    del self.entries[path], self.signatures[path]
+                    continue
+                if self.progress:
+                    self.progress.advance(size_bytes=signature.size)
+            self.entries[path] = self.entries[path]._replace(digest=digests[inode])
+
+    def _is_fence(self, path: str) -> bool:
+        if path in self.volumes:
+            return False
+        if covers(self.target, path):
+            self.volumes.add(path)
+            return False
+        self.fences.add(path)
+        return True
+
+    def _record_unread(self, path: str, status: os.stat_result, name: str, dir_fd: int) -> None:
+        self.entries[path] = read_entry(path, status, name, dir_fd=dir_fd)
+        self.signatures[path] = signature_of(status)

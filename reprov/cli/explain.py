@@ -1,0 +1,45 @@
+"""reprov explain: whose a path is."""
+
+from pathlib import Path
+
+import click
+
+from reprov.cli import options
+from reprov.cli.tables import print_json
+from reprov.domain.entry import show
+from reprov.errors import ExitCode
+
+
+@click.command()
+@click.argument("path")
+@options.root
+@options.as_json
+def explain(path: str, root: Path, as_json: bool) -> ExitCode:
+    """Show whose PATH is (image, keep, add-only), by which rule of which list, and what the release says of it."""
+    from reprov.workflows.explain import explain as explain_path
+
+    found = explain_path(root, path)
+    rule = found.verdict.rule
+    if as_json:
+        print_json(
+            {
+                "path": show(found.path),
+                "class": found.verdict.owner,
+                "rule": str(rule) if rule else None,
+                "place": rule.place if rule else None,
+                "release": str(found.release),
+                "package": found.package or None,
+                "digest": found.entry.digest or None if found.entry else None,
+            }
+        )
+        return ExitCode.DONE
+    click.echo(f"path     {show(found.path)}")
+    click.echo(f"class    {found.verdict.owner.value}")
+    click.echo(f"rule     {f'{rule} ({rule.place})' if rule else 'none: what no list names is the image' + chr(39) + 's'}")
+    click.echo(f"package  {found.package or 'none'}")
+    if found.entry is None:
+        click.echo(f"release  {found.release} has no such path")
+    else:
+        digest = f" sha256 {found.entry.digest}" if found.entry.digest else ""
+        click.echo(f"release  {found.release}: {found.entry.kind.value} mode {found.entry.mode:04o}{digest}")
+    return ExitCode.DONE

@@ -1,0 +1,109 @@
+"""reprov plan: what an upgrade would do, and why."""
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from reprov.cli import options
+from reprov.cli.tables import Table, human_count, human_size, print_json, print_table
+from reprov.domain.entry import show
+from reprov.errors import ExitCode
+from reprov.events import Monitor
+
+if TYPE_CHECKING:
+    from reprov.domain.plan import Plan
+
+_LISTED = 12
+
+
+@click.command()
+@options.release
+@options.source
+@options.root
+@click.option("--all", "everything", is_flag=True, help="List every path, not only a summary.")
+@click.option("--explain", "explained", metavar="PATH", help="Show only what would happen to PATH and below.")
+@options.as_json
+@options.monitored
+def plan(
+    role: str | None, version: str, source: str, root: Path, everything: bool, explained: str | None, as_json: bool, monitor: Monitor
+) -> ExitCode:
+    """Show what an upgrade to VERSION would do: paths, exchanges, space, what is kept and why.
+
+    Nothing of the node is changed. Exit status 0: nothing to do; 3: there is; 4: it would be refused.
+    """
+    from reprov.domain.source import Source
+    from reprov.workflows.plan import plan_upgrade
+
+    found = plan_upgrade(root, Source.parse(source), role, version, monitor)
+    if as_json:
+        print_json(found.to_fields())
+    elif explained is not None:
+        _print_explained(found, explained.strip("/"))
+    else:
+        print_plan(found, everything=everything)
+    if found.blockers:
+        return ExitCode.REFUSED
+    return ExitCode.DONE if found.is_empty else ExitCode.PENDING
+
+
+def print_plan(found: "Plan", *, everything: bool) -> None:
+    """Print a plan for people."""
+    before = f"from {found.installed}" if found.installed else "from a node without a release"
+    click.echo(f"Upgrade to {found.release} {before}")
+    if found.is_empty:
+        click.echo("Nothing to do: the node's content is the release's.")
+    else:
+        counts = ", ".join(f"{human_count(count)} {action.value}" for action, count in found.counts.items() if count)
+        click.echo(f"  paths      {counts}")
+        click.echo(f"  fetch      {human_size(found.fetch_bytes)}")
+        for volume, cost in found.costs.items():
+            click.echo(f"  needs      {human_size(cost.size_bytes)} and {human_count(cost.inodes)} inodes on {show(volume)}")
+        _print_ops(found, everything=everything)
+        _print_changes(found, everything=everything)
+    _print_kept(found, everything=everything)
+    for blocker in found.blockers:
+        click.secho(f"refused: {show(blocker.path)} {blocker.problem}", bold=True)
+        click.echo(f"hint: {blocker.hint}")
+
+
+def _print_ops(found: "Plan", *, everything: bool) -> None:
+    ops = [f"{op.kind.value} {show(op.path)}" for op in found.swaps.ops]
+    shown = ops if everything else ops[:_LISTED]
+    more = f", and {human_count(len(ops) - len(shown))} more" if len(ops) > len(shown) else ""
+    click.echo(f"  exchanges  {human_count(len(ops))}: {', '.join(shown)}{more}")
+
+
+def _print_changes(found: "Plan", *, everything: bool) -> None:
+    changes = found.comparison.changes
+    if everything:
+        print_table(Table.of("CHANGE", "PATH", "REASON", rows=[(item.action.value, show(item.path), item.reason) for item in changes]))
+        return
+    tops = Counter(("/".join(item.path.split("/")[:2]), item.action.value) for item in changes)
+    rows = [(show(top), action, human_count(count)) for (top, action), count in tops.most_common(_LISTED)]
+    print_table(Table.of("BELOW", "CHANGE", "> PATHS", rows=sorted(rows)))
+    if len(tops) > len(rows):
+        click.echo(f"... and {len(tops) - len(rows)} more rows; --all lists every path")
+
+
+def _print_kept(found: "Plan", *, everything: bool) -> None:
+    kept = found.comparison.kept
+    if not kept:
+        return
+    if everything:
+        rows = [(show(item.path), item.reason, item.rule.place if item.rule else "") for item in kept]
+        print_table(Table.of("KEPT", "REASON", "RULE", rows=rows))
+    else:
+        click.echo(f"Kept: {human_count(len(kept))} paths that are the node's; --all lists them with their rules")
+
+
+def _print_explained(found: "Plan", path: str) -> None:
+    changes = [item for item in found.comparison.changes if item.path == path or item.path.startswith(path + "/")]
+    kept = [item for item in found.comparison.kept if item.path == path or path.startswith(item.path + "/")]
+    rows = [(item.action.value, show(item.path), item.reason) for item in changes]
+    rows += [("keep", show(item.path), f"{item.reason} ({item.rule.place})" if item.rule else item.reason) for item in kept]
+    if rows:
+        print_table(Table.of("CHANGE", "PATH", "REASON", rows=rows))
+    else:
+        click.echo(f"{show(path)}: nothing would happen to it")

@@ -1,0 +1,41 @@
+"""reprov rollback: the previous tree comes back."""
+
+from pathlib import Path
+
+import click
+
+from reprov.cli import options
+from reprov.cli.tables import human_time, print_json
+from reprov.domain.entry import show
+from reprov.errors import ExitCode
+from reprov.events import Monitor
+
+
+@click.command()
+@options.root
+@click.option("--accept-changed", is_flag=True, help="Go back even to files that were changed since and cannot be fetched again.")
+@options.as_json
+@options.monitored
+def rollback(root: Path, accept_changed: bool, as_json: bool, monitor: Monitor) -> ExitCode:
+    """Go back to the tree before the last upgrade; the node's own files stay those of now.
+
+    The previous tree is checked first. Rolling back twice is going forward again.
+    """
+    from reprov.workflows.rollback import rollback as roll_back_node
+
+    done = roll_back_node(root, accept_changed=accept_changed, monitor=monitor)
+    if as_json:
+        print_json(
+            {
+                "installed": str(done.installed) if done.installed else None,
+                "left": str(done.left) if done.left else None,
+                "mixed_s": done.mixed_s,
+                "accepted": [show(path) for path in done.accepted],
+            }
+        )
+    else:
+        installed = str(done.installed) if done.installed else "the tree from before reprov"
+        click.echo(f"{installed} is back in {human_time(done.mixed_s)}; {done.left} is the way forward")
+        for path in done.accepted:
+            click.echo(f"not what it was: {show(path)}")
+    return ExitCode.DONE

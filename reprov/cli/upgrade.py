@@ -1,0 +1,52 @@
+"""reprov upgrade: re-image the node in place."""
+
+from pathlib import Path
+
+import click
+
+from reprov.cli import options
+from reprov.cli.tables import human_count, human_size, human_time, print_json
+from reprov.errors import ExitCode
+from reprov.events import Monitor
+
+
+@click.command()
+@options.release
+@options.source
+@options.root
+@click.option("--stage-only", is_flag=True, help="Fetch, build and check the next tree, but do not exchange anything.")
+@click.option("--commit", type=click.Choice(["live"]), default="live", show_default=True, help="When to exchange the trees.")
+@options.as_json
+@options.monitored
+def upgrade(
+    role: str | None, version: str, source: str, root: Path, stage_only: bool, commit: str, as_json: bool, monitor: Monitor
+) -> ExitCode:
+    """Re-image the node to VERSION: plan, stage beside the live tree, check, exchange, keep the way back.
+
+    A failure at any point leaves the node as it was. `reprov plan` shows beforehand what would happen.
+    """
+    from reprov.domain.source import Source
+    from reprov.workflows.upgrade import upgrade as upgrade_node
+
+    done = upgrade_node(root, Source.parse(source), role, version, stage_only=stage_only, monitor=monitor)
+    if as_json:
+        print_json(
+            {
+                "role": done.plan.release.role,
+                "version": done.plan.release.version,
+                "state": done.state,
+                "changed_paths": len(done.plan.comparison.changes),
+                "exchanges": len(done.plan.swaps.ops),
+                "fetched_bytes": done.plan.fetch_bytes,
+                "mixed_s": done.mixed_s,
+            }
+        )
+    elif done.plan.is_empty:
+        click.echo(f"{done.plan.release}: nothing to do")
+    elif stage_only:
+        click.echo(f"{done.plan.release} is staged; `reprov upgrade` without --stage-only exchanges it")
+    else:
+        paths, exchanges = human_count(len(done.plan.comparison.changes)), human_count(len(done.plan.swaps.ops))
+        fetched, mixed = human_size(done.plan.fetch_bytes), human_time(done.mixed_s)
+        click.echo(f"{done.plan.release} is installed: {paths} paths by {exchanges} exchanges in {mixed}, {fetched} fetched")
+    return ExitCode.DONE

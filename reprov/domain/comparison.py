@@ -1,0 +1,239 @@
+"""What an upgrade changes of every path of a node, and why: the decision that everything after it only carries out."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+from reprov.domain.entry import Entry, Kind, ancestors_of, is_below, parent_of, show
+from reprov.domain.ownership import Owner, Ownership, Verdict
+from reprov.domain.rules import Rule
+from reprov.domain.scan import Scan
+
+
+class Action(StrEnum):
+    """What happens to a path."""
+
+    CREATE = "create"
+    REPLACE = "replace"
+    METADATA = "metadata"
+    DELETE = "delete"
+
+
+class Change(NamedTuple):
+    """One path that an upgrade changes."""
+
+    path: str
+    action: Action
+    reason: str
+    before: Entry | None
+    after: Entry | None
+
+
+class Kept(NamedTuple):
+    """One path that stays although the image lacks it, has another one, or holds it in a directory that it owns."""
+
+    path: str
+    reason: str
+    rule: Rule | None
+
+
+class Blocker(NamedTuple):
+    """Why an upgrade must not start; a plan with blockers is refused."""
+
+    path: str
+    problem: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The difference between a node and a release under the ownership rules, each list in path order."""
+
+    changes: tuple[Change, ...]
+    kept: tuple[Kept, ...]
+    blockers: tuple[Blocker, ...]
+
+
+class Installed(NamedTuple):
+    """What the node is before an upgrade: the release's paths and lists."""
+
+    entries: Mapping[str, Entry]
+    ownership: Ownership
+
+
+def compare(target: Mapping[str, Entry], scan: Scan, ownership: Ownership, installed: Installed | None) -> Comparison:
+    """Decide for every path of the target and of the node.
+
+    Two things stay although the target lacks them and its lists do not name them: what the lists of the installed
+    release kept, because a promise does not end when a role changes; and a name in the root directory that no release
+    brought, because nobody can say what an operator has put there.
+    """
+    comparer = _Comparer(target, scan, ownership, installed)
+    for path, entry in target.items():
+        comparer.want(path, entry)
+    for path, entry in scan.entries.items():
+        if path not in target:
+            comparer.leftover(path, entry)
+    comparer.keep_what_holds_kept()
+    comparer.renew_link_groups()
+    return Comparison(
+        tuple(comparer.changes[path] for path in sorted(comparer.changes)),
+        tuple(comparer.kept[path] for path in sorted(comparer.kept)),
+        tuple(comparer.blockers),
+    )
+
+
+class _Comparer:
+    """The state of one comparison; `compare` shows the order of its steps."""
+
+    def __init__(self, target: Mapping[str, Entry], scan: Scan, ownership: Ownership, installed: Installed | None) -> None:
+        self.target = target
+        self.scan = scan
+        self.ownership = ownership
+        self.installed = installed
+        self.changes: dict[str, Change] = {}
+        self.kept: dict[str, Kept] = {}
+        self.blockers: list[Blocker] = []
+        self._closed: set[str] = set()  # paths of the target below which nothing may be created: the node's
+        self._fenced: dict[str, str] = {}  # paths of the target at or below a fence, and that fence
+        self._blocked_fences: set[str] = set()
+        self._unknown: set[str] = set()  # what no release brought into the root directory, and what is in it
+
+    def want(self, path: str, entry: Entry) -> None:
+        """Decide for a path of the target; parents come before their children."""
+        live = self.scan.entries.get(path)
+        if live is entry and path not in self.scan.verdicts and path not in self.scan.fenced:
+            return
+        verdict = self.scan.verdicts.get(path) or self.ownership.of(path, is_dir=entry.kind is Kind.DIR)
+        if path in self.scan.fenced or (path and parent_of(path) in self._fenced):
+            self._want_behind_fence(path, entry, verdict)
+        elif path and parent_of(path) in self._closed:
+            self._closed.add(path)
+        elif live is None:
+            why = "new in the release" if verdict.owner is Owner.IMAGE else f"missing; {verdict.owner} once it is there"
+            self.changes[path] = Change(path, Action.CREATE, why, None, entry)
+        elif verdict.owner is not Owner.IMAGE:
+            if verdict.owner is Owner.KEEP or live.kind is not Kind.DIR:
+                self._closed.add(path)
+            self.kept[path] = Kept(path, f"{verdict.owner}: the node's stays", verdict.rule)
+        elif difference := _content_difference(entry, live):
+            self.changes[path] = Change(path, Action.REPLACE, difference, live, entry)
+        elif difference := _metadata_difference(entry, live):
+            self.changes[path] = Change(path, Action.METADATA, difference, live, entry)
+
+    def _want_behind_fence(self, path: str, entry: Entry, verdict: Verdict) -> None:
+        fence = path if path in self.scan.fenced else self._fenced[parent_of(path)]
+        self._fenced[path] = fence
+        if entry.kind is Kind.DIR or verdict.owner is not Owner.IMAGE or fence in self._blocked_fences:
+            return
+        self._blocked_fences.add(fence)
+        self.blockers.append(
+            Blocker(
+                fence,
+                f"is a mount that the release does not manage, and the release has content there ({show(path)})",
+                f"unmount it, keep {show(fence)} by a *.exclude list, or name it under `filesystems` of the role",
+            )
+        )
+
+    def leftover(self, path: str, entry: Entry) -> None:
+        """Decide for a path of the node that the target does not know."""
+        verdict = self.scan.verdicts.get(path)
+        if path in self.scan.fenced:
+            self.kept[path] = Kept(path, "another filesystem, not the release's", None)
+        elif verdict is not None:
+            self.kept[path] = Kept(path, f"{verdict.owner}: the node's", verdict.rule)
+        elif (earlier := self._installed_verdict(path, entry)).owner is Owner.KEEP:
+            self.kept[path] = Kept(path, "kept by the installed release, unknown to this one", earlier.rule)
+        elif parent_of(path) in self._unknown or (not parent_of(path) and not self._was_installed(path)):
+            self._unknown.add(path)
+            self.kept[path] = Kept(path, "in the root directory, and no release brought it", None)
+        else:
+            self.changes[path] = Change(path, Action.DELETE, "not in the release", entry, None)
+
+    def _installed_verdict(self, path: str, entry: Entry) -> Verdict:
+        if self.installed is None:
+            return Verdict(Owner.IMAGE, None)
+        return self.installed.ownership.of(path, is_dir=entry.kind is Kind.DIR)
+
+    def _was_installed(self, path: str) -> bool:
+        return self.installed is not None and path in self.installed.entries
+
+    def keep_what_holds_kept(self) -> None:
+        """A directory that holds something kept cannot go; one that is to become something else stops the plan."""
+        for path in sorted(self.kept):
+            for directory in reversed(ancestors_of(path)):
+                change = self.changes.get(directory)
+                if change is None:
+                    continue
+                if change.action is Action.DELETE:
+                    del self.changes[directory]
+                    if directory not in self.kept:
+                        self.kept[directory] = Kept(directory, "not in the release, but it holds what is kept", self.kept[path].rule)
+                elif change.after is not None and change.after.kind is not Kind.DIR:
+                    kind = change.after.kind.value
+                    self.blockers.append(
+                        Blocker(
+                            directory,
+                            f"is a directory that holds what is kept ({show(path)}) and would become a {kind}",
+                            f"move {show(path)} away, or take it out of the lists",
+                        )
+                    )
+
+    def renew_link_groups(self) -> None:
+        """A hard-link group is one inode: when one of its names changes, or the node groups them otherwise, all are renewed."""
+        wanted: dict[int, list[str]] = {}
+        for entry in self.target.values():
+            if entry.link_group:
+                wanted.setdefault(entry.link_group, []).append(entry.path)
+        shared: dict[tuple[int, int], list[str]] = {}
+        for path, signature in self.scan.signatures.items():
+            if path in self.target and path not in self.scan.verdicts and self.target[path].kind is Kind.FILE:
+                shared.setdefault((signature.device, signature.inode), []).append(path)
+        whole = {tuple(paths) for paths in wanted.values()}
+        for paths in wanted.values():
+            if any(path in self.changes for path in paths):
+                self._renew(paths, "hard link to a path that changes")
+            elif len({self.scan.signatures[path][:2] for path in paths if path in self.scan.signatures}) > 1:
+                self._renew(paths, "the release has these as one file with several names")
+        for paths in shared.values():
+            if len(paths) > 1 and tuple(sorted(paths)) not in whole:
+                self._renew(paths, "shares its inode with a path that it should not share it with")
+
+    def _renew(self, paths: Iterable[str], reason: str) -> None:
+        for path in paths:
+            live = self.scan.entries.get(path)
+            if live is not None and path not in self.changes and path not in self.scan.verdicts and path not in self._fenced:
+                self.changes[path] = Change(path, Action.REPLACE, reason, live, self.target[path])
+
+
+def covers(target: Mapping[str, Entry], directory: str) -> bool:
+    """True when the release has more than directories below this one: content that a mount there would hide."""
+    return any(entry.kind is not Kind.DIR and path != directory and is_below(path, directory) for path, entry in target.items())
+
+
+def _content_difference(entry: Entry, live: Entry) -> str:
+    if entry.kind is not live.kind:
+        return f"{live.kind.value} becomes {entry.kind.value}"
+    if entry.kind is Kind.FILE and entry.digest != live.digest:
+        return "content differs"
+    if entry.kind is Kind.LINK and entry.target != live.target:
+        return "link target differs"
+    if entry.device != live.device:
+        return "device number differs"
+    return ""
+
+
+def _metadata_difference(entry: Entry, live: Entry) -> str:
+    """What differs besides content; times of anything but files are no difference, they move with every neighbour."""
+    differing = []
+    if entry.kind is not Kind.LINK and entry.mode != live.mode:
+        differing.append(f"mode {live.mode:04o} becomes {entry.mode:04o}")
+    if (entry.uid, entry.gid) != (live.uid, live.gid):
+        differing.append(f"owner {live.uid}:{live.gid} becomes {entry.uid}:{entry.gid}")
+    if entry.kind is Kind.FILE and entry.mtime_ns != live.mtime_ns:
+        differing.append("time differs")
+    if entry.xattrs != live.xattrs:
+        names = {name for name, value in set(entry.xattrs) ^ set(live.xattrs)}
+        differing.append(f"attributes differ ({', '.join(sorted(names))})")
+    return ", ".join(differing)

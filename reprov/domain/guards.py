@@ -1,0 +1,48 @@
+"""What speaks against exchanging trees under a running system: such a hop has to wait for a boot."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from reprov.domain.comparison import Blocker, Change
+from reprov.domain.entry import is_below
+from reprov.domain.units import Op
+
+# What running processes keep using in its old version while everything that they start or load is new
+# (reference: transaction-hazards, rows 13 and 23).
+_NEEDS_BOOT = (
+    ("the kernel", re.compile(r"boot/vmlinuz|usr/lib/modules/")),
+    ("the C library", re.compile(r"usr/lib(64)?/([^/]+/)?(libc\.so\.6|libc-[^/]*\.so|ld-linux[^/]*|ld-[0-9.]*\.so)$")),
+    ("PID 1", re.compile(r"usr/lib/systemd/systemd$|usr/lib(64)?/([^/]+/)?systemd/libsystemd-(core|shared)[^/]*\.so$")),
+    ("PAM or NSS modules", re.compile(r"usr/lib(64)?/([^/]+/)?(security/[^/]*\.so|libnss_[^/]*\.so|libpam[^/]*\.so)")),
+    ("the message bus", re.compile(r"usr/bin/dbus-(daemon|broker)")),
+    (
+        "an interpreter that services run in",
+        re.compile(r"usr/bin/(python3(\.\d+)?|perl(\d[^/]*)?)$|usr/lib(64)?/([^/]+/)?lib(python3|perl)[^/]*\.so"),
+    ),
+)
+_AT_BOOT = "it has to be committed at boot, which this version of reprov cannot do yet; stage it offline with --root"
+
+
+class Sandboxed(NamedTuple):
+    """A process with a mount namespace of its own that has something mounted in a live tree."""
+
+    pid: int
+    name: str
+    mount_point: str
+    """Relative to the root."""
+
+
+def blockers_of_live_commit(changes: Mapping[str, Change], ops: Iterable[Op], sandboxed: Iterable[Sandboxed]) -> list[Blocker]:
+    """Why these exchanges must not happen under a running system; empty when they may."""
+    found = []
+    for what, pattern in _NEEDS_BOOT:
+        path = next((path for path in changes if pattern.match(path)), None)
+        if path is not None:
+            found.append(Blocker(path, f"changes {what} of the running system", _AT_BOOT))
+    units = [op.path for op in ops]
+    for process in sandboxed:
+        if any(is_below(process.mount_point, unit) for unit in units):
+            problem = f"is a mount in the sandbox of {process.name} ({process.pid}), which would lose it"
+            found.append(Blocker(process.mount_point, problem, f"stop {process.name} first, or stage it offline with --root"))
+    return found

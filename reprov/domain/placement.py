@@ -1,0 +1,160 @@
+"""Where the content of every staged path comes from, and what staging costs: decided before the first byte is written."""
+
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+from reprov.domain.comparison import Change, Comparison
+from reprov.domain.entry import Entry, Kind, ancestors_of, is_below, parent_of
+from reprov.domain.scan import Scan
+from reprov.domain.units import Op, OpKind, Swaps
+
+_BLOCK_BYTES = 4096  # of ext4 and xfs as made by default; a coarser one only makes the estimate too high by little
+_DIRECTORY_BYTES = 4096
+# What a journal, its placeholders and the record of the previous tree may need besides the trees themselves.
+_OVERHEAD_BYTES = 16 << 20
+_OVERHEAD_INODES = 64
+
+
+class How(StrEnum):
+    """How a staged path is made."""
+
+    MAKE = "make"
+    """A directory, symlink, device or fifo: from the entry alone."""
+    LINK = "link"
+    """A hard link of the unchanged live file."""
+    COPY = "copy"
+    """A copy of a live file with the same content; the filesystem's own clone where it has one."""
+    FETCH = "fetch"
+    """From the server."""
+    JOIN = "join"
+    """A hard link of a path that is staged already."""
+
+
+class Placement(NamedTuple):
+    """One staged path."""
+
+    entry: Entry
+    volume: str
+    how: How
+    source: str
+    """LINK, COPY: the live path; JOIN: the staged one; FETCH: the path that is fetched, once per content."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What staging needs on one filesystem."""
+
+    size_bytes: int
+    inodes: int
+
+
+def find_placements(
+    swaps: Swaps, comparison: Comparison, target: Mapping[str, Entry], scan: Scan, clones: Mapping[str, bool]
+) -> tuple[Placement, ...]:
+    """A placement for every path of every staged tree, parents before children.
+
+    `clones` says for each volume whether its filesystem can share blocks between files (FICLONE): there unchanged
+    files are cloned, elsewhere linked, unless `may_link` forbids it.
+    """
+    changes = {change.path: change for change in comparison.changes}
+    known_at = {
+        entry.digest: path for path, entry in scan.entries.items() if entry.digest and path not in scan.verdicts and entry.kind is Kind.FILE
+    }
+    placements: list[Placement] = []
+    fetched: dict[str, str] = {}
+    first_of_group: dict[tuple[str, int], Placement] = {}
+    for entry, volume in sorted(_staged_entries(swaps, comparison, changes, target, scan)):
+        placement = _place(entry, volume, changes.get(entry.path), scan, known_at, fetched, clones[volume])
+        if entry.link_group:
+            first = first_of_group.setdefault((volume, entry.link_group), placement)
+            # Unchanged names of one live inode stay one inode when each is linked; everything else is joined here.
+            if first is not placement and (first.how, placement.how) != (How.LINK, How.LINK):
+                placement = Placement(entry, volume, How.JOIN, first.entry.path)
+        placements.append(placement)
+    return tuple(placements)
+
+
+def may_link(entry: Entry) -> bool:
+    """True when the live file and the previous tree's may be one inode.
+
+    Not in /etc (cron and logrotate skip files with several links, editors write through), not in /usr/local, not what
+    dpkg chmods before it unlinks it: setuid, setgid and capability files (reference: transaction-hazards, rows 2 and 3).
+    """
+    if is_below(entry.path, "etc") or is_below(entry.path, "usr/local"):
+        return False
+    return not entry.mode & (stat.S_ISUID | stat.S_ISGID) and not entry.xattrs
+
+
+def costs(placements: Sequence[Placement], clones: Mapping[str, bool]) -> dict[str, Cost]:
+    """What the placements need, by volume; content that is fetched waits in the root volume before it moves to another."""
+    size_bytes: dict[str, int] = {"": _OVERHEAD_BYTES}
+    inodes: dict[str, int] = {"": _OVERHEAD_INODES}
+    for placement in placements:
+        volume, entry = placement.volume, placement.entry
+        size_bytes.setdefault(volume, _OVERHEAD_BYTES)
+        inodes.setdefault(volume, _OVERHEAD_INODES)
+        if placement.how in (How.LINK, How.JOIN):
+            continue
+        inodes[volume] += 1
+        if entry.kind is Kind.DIR:
+            size_bytes[volume] += _DIRECTORY_BYTES
+        elif placement.how is How.FETCH or (placement.how is How.COPY and not clones[volume]):
+            size_bytes[volume] += _blocks(entry.size)
+        if placement.how is How.FETCH and volume and placement.source == entry.path:
+            size_bytes[""] += _blocks(entry.size)
+            inodes[""] += 1
+    return {volume: Cost(size_bytes[volume], inodes[volume]) for volume in size_bytes}
+
+
+def to_fetch(placements: Sequence[Placement]) -> dict[str, Entry]:
+    """The paths to fetch with their entries: one for each content that the node does not have."""
+    return {
+        placement.entry.path: placement.entry
+        for placement in placements
+        if placement.how is How.FETCH and placement.source == placement.entry.path
+    }
+
+
+def _staged_entries(
+    swaps: Swaps, comparison: Comparison, changes: Mapping[str, Change], target: Mapping[str, Entry], scan: Scan
+) -> Iterator[tuple[Entry, str]]:
+    """What the staged trees hold, with their volumes: the release's paths, and the node's directories that stay."""
+    units = {op.path: op for op in swaps.units}
+    unit_of: dict[str, Op] = {}
+    for path, entry in target.items():
+        unit = units.get(path) or unit_of.get(parent_of(path))
+        if unit:
+            unit_of[path] = unit
+            if path in changes or (path in scan.entries and path not in scan.verdicts):
+                yield entry, unit.volume
+    stays = {kept.path for kept in comparison.kept if kept.path not in scan.verdicts}
+    stays |= {path for path in scan.verdicts if any(is_below(path, directory) for directory in swaps.rebuilt)}
+    stays |= {op.path for op in swaps.ops if op.kind is OpKind.CARRY} | set(swaps.rebuilt)
+    for path in stays:
+        if scan.kind_at(path) is Kind.DIR:
+            for directory in ancestors_of(path):
+                if directory in units:
+                    yield scan.entries[path], units[directory].volume
+
+
+def _place(
+    entry: Entry, volume: str, change: Change | None, scan: Scan, known_at: Mapping[str, str], fetched: dict[str, str], clones: bool
+) -> Placement:
+    if entry.kind is not Kind.FILE:
+        return Placement(entry, volume, How.MAKE, "")
+    if change is None:
+        how = How.LINK if may_link(entry) and not clones else How.COPY
+        return Placement(entry, volume, how, entry.path)
+    if entry.digest in known_at:
+        # The same path where it has the content already: then only the metadata differs.
+        live = scan.entries.get(entry.path)
+        here = live is not None and live.digest == entry.digest and entry.path not in scan.verdicts
+        return Placement(entry, volume, How.COPY, entry.path if here else known_at[entry.digest])
+    return Placement(entry, volume, How.FETCH, fetched.setdefault(entry.digest, entry.path))
+
+
+def _blocks(size_bytes: int) -> int:
+    return -(-size_bytes // _BLOCK_BYTES) * _BLOCK_BYTES

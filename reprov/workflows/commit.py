@@ -1,0 +1,236 @@
+"""Staged -> committed: the exchanges, with everything that a failure at any instant needs to be undone or finished.
+
+Both an upgrade and a rollback go through `commit`; an interrupted one is taken up again by `recover`.
+"""
+
+import os
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from reprov.adapters import exchange, kept, kernel
+from reprov.adapters.discard import discard
+from reprov.adapters.files import apply_metadata
+from reprov.adapters.kept import OwnedByNode
+from reprov.adapters.locks import quiet_writers
+from reprov.adapters.mounts import MountWatch
+from reprov.adapters.node_state import INCOMING, LEFTOVER, PREVIOUS, STAGED, NodeState
+from reprov.adapters.volumes import Volumes
+from reprov.domain.entry import Entry
+from reprov.domain.journal import DirectoryChange, Journal, JournalOp, Side
+from reprov.domain.scan import volume_holding
+from reprov.domain.units import Op, OpKind
+from reprov.errors import NeedsAttention, ReprovError
+
+_HELD_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What a commit is to do."""
+
+    ops: tuple[Op, ...]
+    linked: tuple[str, ...]
+    rebuilt: tuple[str, ...]
+    directories: tuple[DirectoryChange, ...]
+
+
+def commit(
+    state: NodeState, volumes: Volumes, transaction: str, todo: Exchange, owned: OwnedByNode, watch: MountWatch
+) -> tuple[Journal, float]:
+    """Exchange everything, or leave everything as it was. Returns the journal and how long the tree was mixed, in seconds.
+
+    The caller has written that the commit begins. On return the exchanges are durable; the caller writes the final state
+    and then calls `finish`. Raises `ReprovError` after a complete undo, `NeedsAttention` when even that failed.
+    """
+    with quiet_writers(volumes.root_fd):
+        journal = _prepare(volumes, transaction, todo)
+        volumes.sync()
+        if watch.changed():
+            raise ReprovError("a filesystem was mounted or unmounted since the plan was made", hint="run it again")
+        state.write_journal(journal)
+        _release_ballast(volumes)
+        with _signals_held():
+            started_at = time.monotonic()
+            try:
+                _exchange_all(volumes, journal)
+                if watch.changed():
+                    raise ReprovError("a filesystem was mounted or unmounted during the commit; it was undone", hint="run it again")
+                for op in _of_kind(journal, OpKind.REMOVE):
+                    exchange.clear_live_placeholder(volumes, op)
+                set_directories([(change.path, change.after) for change in journal.directories], volumes)
+                window_s = time.monotonic() - started_at
+                kept.reconcile(volumes, journal, owned)
+                volumes.sync()
+            except BaseException as error:
+                undo(volumes, journal, owned, cause=error)
+                raise
+    return journal, window_s
+
+
+def finish(volumes: Volumes, journal: Journal) -> None:
+    """After the final state is written: the old tree becomes `previous`, and the marks of the commit go. Safe to repeat."""
+    for entry in journal.ops:
+        if entry.op.kind is OpKind.REMOVE:
+            exchange.clear_live_placeholder(volumes, entry.op)
+        elif entry.op.kind is not OpKind.CARRY:
+            exchange.clear_marks(volumes, entry.op)
+    if all(has_staged(volumes, volume) for volume in journal.volumes):
+        kept.release_old_side(volumes, journal)
+    for volume in journal.volumes:
+        own_fd = volumes.own_fds[volume]
+        # A volume without a staged tree has been through this already: its `previous` is the one that must stay.
+        if has_staged(volumes, volume):
+            discard(PREVIOUS, dir_fd=own_fd)
+            os.rename(STAGED, PREVIOUS, src_dir_fd=own_fd, dst_dir_fd=own_fd)
+        discard(INCOMING, dir_fd=own_fd)
+        discard(LEFTOVER, dir_fd=own_fd)
+    set_directories([(change.path, change.after) for change in journal.directories], volumes)
+    volumes.sync()
+
+
+def undo(volumes: Volumes, journal: Journal, owned: OwnedByNode, *, cause: BaseException | None = None) -> None:
+    """Put the live tree back as it was before the commit, from whatever point it got to. Raises `NeedsAttention` when it cannot."""
+    try:
+        done = find_done(volumes, journal)
+        for index in reversed(range(len(done))):
+            if done[index]:
+                op = journal.ops[index].op
+                if op.kind is OpKind.REMOVE:
+                    exchange.place_live(volumes, op)
+                exchange.exchange(volumes, op)
+        for op in _of_kind(journal, OpKind.CREATE):
+            exchange.clear_live_placeholder(volumes, op)
+        kept.reconcile(volumes, journal, owned)
+        for entry in journal.ops:
+            if entry.op.kind in (OpKind.SWAP, OpKind.CREATE):
+                exchange.clear_marks(volumes, entry.op)
+        kept.release_old_side(volumes, journal)
+        set_directories([(change.path, change.before) for change in journal.directories], volumes)
+        volumes.sync()
+    except (OSError, ReprovError) as error:
+        said = error.message if isinstance(error, ReprovError) else str(error)
+        raise NeedsAttention(
+            f"the commit could not be undone: {said}", hint="do not reboot; `reprov recover` tries again when the reason is gone"
+        ) from cause or error
+
+
+def take_previous(volumes: Volumes) -> None:
+    """A rollback begins: the previous tree becomes the staged one."""
+    for own_fd in volumes.own_fds.values():
+        with suppress(FileNotFoundError):
+            os.rename(PREVIOUS, STAGED, src_dir_fd=own_fd, dst_dir_fd=own_fd)
+
+
+def put_back_previous(volumes: Volumes) -> None:
+    """A rollback was given up or undone: the staged tree is the previous one again."""
+    for own_fd in volumes.own_fds.values():
+        with suppress(FileNotFoundError):
+            os.rename(STAGED, PREVIOUS, src_dir_fd=own_fd, dst_dir_fd=own_fd)
+
+
+def find_done(volumes: Volumes, journal: Journal) -> list[bool]:
+    """Which exchanges of a journal have happened, by looking at both sides of each."""
+    return journal.find_done([exchange.look(volumes, entry.op) for entry in journal.ops])
+
+
+def _prepare(volumes: Volumes, transaction: str, todo: Exchange) -> Journal:
+    """Link the node's files into the staged trees, place and mark what needs it, and write down who is who."""
+    volume_names = tuple(volumes.own_fds)
+    for volume in volume_names:
+        exchange.new_placeholder(volumes, volume)
+        _new_ballast(volumes, volume)
+        exchange.make_staged(volumes, volume)
+    linked = kept.link_kept(volumes, lambda path: volume_holding(path, volume_names), todo.linked, todo.rebuilt)
+    ops: list[JournalOp] = []
+    for op in todo.ops:
+        if op.kind is OpKind.REMOVE:
+            exchange.place_staged(volumes, op)
+        elif op.kind is OpKind.CARRY:
+            kept.make_directories(volumes, op.volume, op.path)
+        live, staged = exchange.look(volumes, op)
+        found = _identified(volumes, op, live, staged)
+        if found.new == found.old:
+            continue  # two names of one inode: exchanging them does nothing, and nothing could tell whether it was done
+        ops.append(found)
+    for index, entry in enumerate(ops):
+        if entry.op.kind in (OpKind.SWAP, OpKind.CREATE):
+            exchange.set_mark(volumes, entry.op, f"{transaction}:{index}")
+    return Journal(transaction, volume_names, tuple(ops), linked, todo.rebuilt, todo.directories)
+
+
+def _identified(volumes: Volumes, op: Op, live: Side | None, staged: Side | None) -> JournalOp:
+    """The op with the identities of both sides. For a carry, the side that becomes live is live now: it leaves with its unit first."""
+    if staged is None or (live is None) != (op.kind is OpKind.CREATE):
+        raise ReprovError(f"/{op.path} came or went since the plan was made", hint="run it again")
+    if live is None:
+        return JournalOp(op, staged.identity, exchange.placeholder_identity(volumes, op.volume))
+    if op.kind is OpKind.CARRY:
+        return JournalOp(op, live.identity, staged.identity)
+    return JournalOp(op, staged.identity, live.identity)
+
+
+def _exchange_all(volumes: Volumes, journal: Journal) -> None:
+    """First the placeholders, the only step that can run out of space; then exchange after exchange, one volume after the other."""
+    for op in _of_kind(journal, OpKind.CREATE):
+        exchange.place_live(volumes, op)
+    last_volume: str | None = None
+    for entry in journal.ops:
+        if last_volume is not None and entry.op.volume != last_volume:
+            kernel.syncfs(volumes.own_fds[last_volume])  # there is no order between the journals of two filesystems
+        last_volume = entry.op.volume
+        exchange.exchange(volumes, entry.op)
+
+
+def set_directories(wanted: Sequence[tuple[str, Entry]], volumes: Volumes) -> None:
+    """Give live directories their metadata, the deepest first so that times stay."""
+    for path, entry in sorted(wanted, reverse=True):
+        fd = kernel.open_beneath(path, os.O_RDONLY | os.O_DIRECTORY, dir_fd=volumes.root_fd)
+        try:
+            apply_metadata(entry, ".", dir_fd=fd)
+        finally:
+            os.close(fd)
+
+
+def _of_kind(journal: Journal, kind: OpKind) -> Iterator[Op]:
+    return (entry.op for entry in journal.ops if entry.op.kind is kind)
+
+
+def has_staged(volumes: Volumes, volume: str) -> bool:
+    """True while a volume has a staged tree: before the commit, and after it until `finish` has been there."""
+    try:
+        os.stat(STAGED, dir_fd=volumes.own_fds[volume], follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+_BALLAST = "ballast"
+_BALLAST_BYTES = 1 << 20
+
+
+def _new_ballast(volumes: Volumes, volume: str) -> None:
+    """Set space aside that the end of the commit, or its undo, can have when the filesystem is full by then."""
+    own_fd = volumes.own_fds[volume]
+    fd = os.open(_BALLAST, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW, 0o600, dir_fd=own_fd)
+    try:
+        os.posix_fallocate(fd, 0, _BALLAST_BYTES)
+    finally:
+        os.close(fd)
+
+
+def _release_ballast(volumes: Volumes) -> None:
+    for own_fd in volumes.own_fds.values():
+        discard(_BALLAST, dir_fd=own_fd)
+
+
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Put off the polite ways to be stopped: a commit is over in milliseconds, one way or the other."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -1,0 +1,100 @@
+"""Opening a node: is it a root at all, may we change it, and is anything left of an earlier run."""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from reprov.adapters.mounts import filesystem_of, require_namespace_of_init
+from reprov.adapters.node_state import NodeState
+from reprov.adapters.release_reader import ReleaseFiles
+from reprov.domain.deployment import Deployment
+from reprov.errors import InvalidInput, Refused
+from reprov.events import Monitor
+
+_OS_RELEASE = ("etc/os-release", "usr/lib/os-release")
+_NO_CONTENT = ("lost+found", ".reprov")
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A root that reprov looks at or changes."""
+
+    root: Path
+    state: NodeState
+
+    @property
+    def is_live(self) -> bool:
+        """True for the running system itself."""
+        return self.root == Path("/")
+
+    @property
+    def may_write(self) -> bool:
+        """True when reprov's directory is there and ours to write caches into."""
+        return self.state.exists and os.access(self.state.directory, os.W_OK)
+
+    def installed(self) -> ReleaseFiles | None:
+        """The release that the live tree is; None for a node that was not made by reprov."""
+        deployment = self.state.deployment()
+        return self.files_of(deployment) if deployment.installed else None
+
+    def files_of(self, deployment: Deployment) -> ReleaseFiles:
+        """The files of the installed release. Raises `Refused` when they were damaged."""
+        assert deployment.installed is not None
+        return ReleaseFiles.load(self.state.release_directory(deployment.installed))
+
+
+def inspect_node(root: Path) -> Node:
+    """The node at a root, for looking only. Raises `Refused` for a directory that is not a root."""
+    _require_root(root)
+    return Node(root, NodeState(root))
+
+
+@contextmanager
+def changing_node(root: Path, what: str, monitor: Monitor) -> Iterator[Node]:
+    """The node at a root, locked for one change, with whatever an earlier run left finished or undone first.
+
+    Raises `Refused` when it is no root, not ours to change (not root, another mount namespace, read-only, overlay), or
+    when another change is under way.
+    """
+    from reprov.workflows.recover import settle
+
+    node = inspect_node(root)
+    if os.geteuid() != 0:
+        raise Refused("only root can change a node", hint="run it as root")
+    if node.is_live:
+        require_namespace_of_init()
+    filesystem = filesystem_of(root)
+    if filesystem.filesystem == "overlay":
+        raise Refused(f"{root} is an overlay: what is exchanged there would be lost", hint="re-image the filesystem below it")
+    if filesystem.read_only or os.statvfs(root).f_flag & os.ST_RDONLY:
+        raise Refused(f"{root} is mounted read-only", hint=f"mount -o remount,rw {root}")
+    node.state.create()
+    with node.state.locked(what):
+        settle(node, monitor)
+        yield node
+
+
+def now() -> str:
+    """The time as the state files tell it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def _require_root(root: Path) -> None:
+    if not root.is_dir():
+        raise InvalidInput(f"{root} is not a directory")
+    if any((root / name).is_file() for name in _OS_RELEASE) or NodeState(root).exists:
+        return
+    content = [item.name for item in root.iterdir() if item.name not in _NO_CONTENT and not _is_empty_directory(item)]
+    if content:
+        raise Refused(
+            f"{root} is not the root of a node: it holds {', '.join(sorted(content)[:3])} but no os-release",
+            hint="an empty directory or filesystem is installed from scratch; anything else must be a Linux root",
+        )
+
+
+def _is_empty_directory(path: Path) -> bool:
+    """True for a directory without content: a mount point that waits, or one where an empty filesystem is mounted."""
+    return path.is_dir() and not path.is_symlink() and all(item.name in _NO_CONTENT for item in path.iterdir())

@@ -1,0 +1,142 @@
+"""Inventory -> plan: everything that an upgrade would do to a node, without touching it."""
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from reprov.adapters.files import opened_directory
+from reprov.adapters.kept import immovable
+from reprov.adapters.mounts import MountWatch
+from reprov.adapters.release_reader import ReleaseFiles
+from reprov.adapters.source import fetch_release
+from reprov.adapters.survey import survey
+from reprov.adapters.volumes import can_clone, room_of
+from reprov.domain.comparison import Blocker, Installed, compare, covers
+from reprov.domain.entry import Kind, is_below, parent_of, show
+from reprov.domain.mounts import Mount
+from reprov.domain.ownership import Owner
+from reprov.domain.placement import costs, find_placements
+from reprov.domain.plan import Plan, blockers_of_space
+from reprov.domain.release import ReleaseId
+from reprov.domain.scan import Scan
+from reprov.domain.source import Source
+from reprov.domain.units import Op, find_swaps
+from reprov.errors import InvalidInput
+from reprov.events import Monitor, phase
+from reprov.workflows import record
+from reprov.workflows.node import Node, inspect_node
+from reprov.workflows.record import known_of
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A plan with the facts that it was made from; carrying it out needs no further look at the world."""
+
+    plan: Plan
+    target: ReleaseFiles
+    installed: ReleaseFiles | None
+    scan: Scan
+    clones: dict[str, bool]
+    watch: MountWatch
+
+
+def choose_release(node: Node, role: str | None, version: str) -> ReleaseId:
+    """The release that an operator named, the installed role by default. Raises `InvalidInput` when there is none."""
+    if role is None:
+        installed = node.state.deployment().installed
+        if installed is None:
+            raise InvalidInput("this node has no role yet", hint=f"name it: ROLE {version}")
+        role = installed.role
+    return ReleaseId.of(role, version)
+
+
+@contextmanager
+def prepared(node: Node, source: Source, release: ReleaseId, folder: Path, monitor: Monitor) -> Iterator[Prepared]:
+    """Fetch the release's own files into `folder`, scan the node, and plan.
+
+    The plan may have blockers; it is the caller's to refuse. While the block lasts, the mount table is watched.
+    """
+    with phase(monitor, "release", f"Fetching the files of {release}"):
+        fetch_release(source, release, folder)
+        installed = node.installed()
+        target = ReleaseFiles.load(folder, like=installed)
+        _require_same(target, release)
+        wanted = target.manifest.entries
+    with MountWatch(node.root) as watch, opened_directory(node.root) as root_fd:
+        volumes, fences = sort_mounts(watch.mounts, target)
+        cache = record.load_live(node, installed)
+        with phase(monitor, "scan", "Reading the node") as progress:
+            scan = survey(root_fd, wanted, target.ownership, volumes=volumes, fences=fences, cache=cache, progress=progress)
+        if node.may_write:
+            record.save_live(node, known_of(scan), installed)
+        comparison = compare(
+            wanted, scan, target.ownership, Installed(installed.manifest.entries, installed.ownership) if installed else None
+        )
+        unlinkable = immovable(root_fd, _owned_by_node(scan))
+        swaps = find_swaps({change.path: change for change in comparison.changes}, wanted, scan, unlinkable)
+        clones = {volume: can_clone(node.root, volume) for volume in scan.volumes}
+        placements = find_placements(swaps, comparison, wanted, scan, clones)
+        needs = costs(placements, clones) if comparison.changes else {}
+        blockers = (
+            *_blockers_of_machine(target),
+            *comparison.blockers,
+            *_blockers_of_flags(root_fd, swaps.ops),
+            *blockers_of_space(needs, {volume: room_of(node.root, volume) for volume in needs}),
+        )
+        plan = Plan(release, installed.release.id if installed else None, source.text, comparison, swaps, placements, needs, blockers)
+        yield Prepared(plan, target, installed, scan, clones, watch)
+
+
+def sort_mounts(mounts: tuple[Mount, ...], target: ReleaseFiles) -> tuple[list[str], list[str]]:
+    """Which mount points hold what the release manages, and which are none of its business."""
+    volumes: list[str] = []
+    fences: list[str] = []
+    for mount in mounts:
+        if not mount.path:
+            continue
+        managed = mount.path in target.release.filesystems and covers(target.manifest.entries, mount.path)
+        (volumes if managed and not mount.read_only else fences).append(mount.path)
+    return volumes, fences
+
+
+def _require_same(target: ReleaseFiles, release: ReleaseId) -> None:
+    if target.release.id != release:
+        raise InvalidInput(f"the server gave {target.release.id} for {release}", hint="the store is damaged; publish the release again")
+
+
+def _owned_by_node(scan: Scan) -> list[tuple[str, bool]]:
+    """The node's paths directly inside directories that may swap; those below /etc are looked through, they would be rebuilt."""
+    return [
+        (path, scan.kind_at(path) is Kind.DIR and is_below(path, "etc"))
+        for path, verdict in scan.verdicts.items()
+        if parent_of(path) not in scan.verdicts
+        and (verdict.owner is Owner.KEEP or scan.kind_at(path) is not Kind.DIR or is_below(path, "etc"))
+    ]
+
+
+def _blockers_of_machine(target: ReleaseFiles) -> list[Blocker]:
+    machine = os.uname().machine
+    if target.release.machine == machine:
+        return []
+    return [Blocker("", f"is a {machine} node, and the release is for {target.release.machine}", "build the role for this architecture")]
+
+
+def _blockers_of_flags(root_fd: int, ops: Sequence[Op]) -> list[Blocker]:
+    """Immutable and append-only paths that would have to be exchanged, and directories in which something would have to be."""
+    paths = {op.path for op in ops} | {parent_of(op.path) for op in ops}
+    found = immovable(root_fd, [(path, False) for path in sorted(paths)])
+    return [
+        Blocker(path, f"is {flag} (chattr) and would have to be exchanged", f"chattr -{flag[0]} {show(path)}, or keep it by a list")
+        for path, flag in found.items()
+    ]
+
+
+def plan_upgrade(root: Path, source: Source, role: str | None, version: str, monitor: Monitor) -> Plan:
+    """The plan of an upgrade, with its blockers; nothing of the node is changed but the cache of what was read."""
+    node = inspect_node(root)
+    release = choose_release(node, role, version)
+    with tempfile.TemporaryDirectory(prefix="reprov-") as folder, prepared(node, source, release, Path(folder), monitor) as ready:
+        return ready.plan

@@ -1,0 +1,110 @@
+"""Interrupted -> finished or undone: what an earlier run left, judged by the journal and by what is really on disk."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from reprov.adapters.kept import OwnedByNode, reconcile
+from reprov.adapters.release_reader import ReleaseFiles
+from reprov.adapters.staging import set_aside, unstage
+from reprov.adapters.volumes import Volumes, opened_volumes
+from reprov.domain.deployment import IN_FLIGHT, Deployment, State
+from reprov.domain.journal import Journal, Progressed, progressed
+from reprov.errors import ReprovError
+from reprov.events import Event, Monitor, Note
+from reprov.workflows.commit import find_done, finish, has_staged, put_back_previous, set_directories, undo
+from reprov.workflows.node import Node, changing_node, now
+from reprov.workflows.owned import node_owns
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What was found and done; empty when there was nothing to do."""
+
+    done: str
+
+
+def recover(root: Path, monitor: Monitor) -> Recovered:
+    """Finish or undo whatever an interrupted run left on a node. Raises `NeedsAttention` when neither is possible."""
+    listener = _Listener(monitor)
+    with changing_node(root, "recover", listener):
+        return Recovered("; ".join(listener.notes))
+
+
+class _Listener:
+    """Passes events on, and remembers the notes, which are the answer of `recover`."""
+
+    def __init__(self, monitor: Monitor) -> None:
+        self._monitor = monitor
+        self.notes: list[str] = []
+
+    def emit(self, event: Event) -> None:
+        if isinstance(event, Note):
+            self.notes.append(event.text)
+        else:
+            self._monitor.emit(event)
+
+
+def settle(node: Node, monitor: Monitor) -> None:
+    """Bring a node to rest before anything new begins; tells the monitor what it had to do."""
+    deployment, journal = node.state.deployment(), node.state.journal()
+    if deployment.state not in IN_FLIGHT and journal is None:
+        return
+    names = journal.volumes if journal else deployment.volumes or ("",)
+    with opened_volumes(node.root, names) as volumes:
+        if journal is None:
+            _abandon_unstarted(node, volumes, deployment, monitor)
+        elif deployment.state in IN_FLIGHT:
+            _finish_or_undo(node, volumes, deployment, journal, monitor)
+        else:
+            _finish_committed(node, volumes, deployment, journal, monitor)
+
+
+def _abandon_unstarted(node: Node, volumes: Volumes, deployment: Deployment, monitor: Monitor) -> None:
+    """No journal: nothing has been exchanged."""
+    if deployment.state is State.ROLLING_BACK:
+        put_back_previous(volumes)
+    else:
+        set_aside(volumes)
+    node.state.write_deployment(deployment.abandoned(now()), note=f"given up while {deployment.state}")
+    monitor.emit(Note(f"cleaned up after a run that ended while {deployment.state}; the node is as it was before it"))
+
+
+def _finish_or_undo(node: Node, volumes: Volumes, deployment: Deployment, journal: Journal, monitor: Monitor) -> None:
+    owned = _ownership_of(node, deployment)
+    if progressed(find_done(volumes, journal)) is Progressed.ALL:
+        set_directories([(change.path, change.after) for change in journal.directories], volumes)
+        reconcile(volumes, journal, owned)
+        volumes.sync()
+        final = State.ROLLED_BACK if deployment.state is State.ROLLING_BACK else State.COMMITTED
+        node.state.write_deployment(deployment.committed(now(), final), note="finished after an interruption")
+        _finish_committed(node, volumes, node.state.deployment(), journal, monitor)
+        return
+    undo(volumes, journal, owned)
+    if deployment.state is State.ROLLING_BACK:
+        put_back_previous(volumes)
+    else:
+        unstage(volumes)
+    node.state.drop_journal()
+    node.state.write_deployment(deployment.abandoned(now()), note="undone after an interruption")
+    monitor.emit(Note("undid an interrupted commit; the node is as it was before it"))
+
+
+def _finish_committed(node: Node, volumes: Volumes, deployment: Deployment, journal: Journal, monitor: Monitor) -> None:
+    """Every exchange was on disk before the state said so; what may be missing is the tidying. Checked while it still can be."""
+    untouched = all(has_staged(volumes, volume) for volume in journal.volumes)
+    if untouched and progressed(find_done(volumes, journal)) is not Progressed.ALL:
+        raise ReprovError(
+            f"the node says {deployment.state}, but not every exchange of that commit is on disk",
+            hint="the disk lost what it had confirmed; keep /.reprov and ask for help",
+        )
+    finish(volumes, journal)
+    node.state.finish_journal()
+    monitor.emit(Note("finished an interrupted commit"))
+
+
+def _ownership_of(node: Node, deployment: Deployment) -> OwnedByNode:
+    """The lists that the interrupted commit went by: those of the release that it was about to install."""
+    for release in (deployment.target, deployment.installed):
+        if release is not None:
+            return node_owns(ReleaseFiles.load(node.state.release_directory(release)).ownership)
+    return lambda path, is_dir: False

@@ -1,0 +1,28 @@
+"""What a node says of itself: its deployment, and its history."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reprov.domain.deployment import Deployment
+from reprov.workflows.node import inspect_node
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The deployment of a node."""
+
+    deployment: Deployment
+    interrupted: bool
+    """True when a commit is in flight that nobody is carrying out: `recover` is due."""
+
+
+def status(root: Path) -> Status:
+    """What the node's state file says. Raises `Refused` for what is no root."""
+    node = inspect_node(root)
+    return Status(node.state.deployment(), node.state.is_interrupted())
+
+
+def history(root: Path) -> list[dict[str, Any]]:
+    """Every change of state, oldest first."""
+    return inspect_node(root).state.history()

@@ -1,0 +1,247 @@
+"""Plan -> staged -> committed: the upgrade of one node."""
+
+import errno
+import json
+import secrets
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from reprov.adapters.files import digest_at
+from reprov.adapters.node_state import INCOMING, LEFTOVER, NodeState, sync_directory, write_durably
+from reprov.adapters.processes import sandboxed_processes
+from reprov.adapters.release_reader import ReleaseFiles
+from reprov.adapters.source import fetch_contents
+from reprov.adapters.staging import Staging, move_into, unstage
+from reprov.adapters.volumes import Volumes, opened_volumes, probe
+from reprov.domain.comparison import Blocker
+from reprov.domain.deployment import State
+from reprov.domain.entry import Entry, Kind, parent_of, show
+from reprov.domain.guards import blockers_of_live_commit
+from reprov.domain.journal import DirectoryChange
+from reprov.domain.placement import to_fetch
+from reprov.domain.plan import Plan
+from reprov.domain.scan import Signature
+from reprov.domain.source import Source
+from reprov.domain.units import OpKind
+from reprov.errors import NeedsAttention, Refused, ReprovError
+from reprov.events import Monitor, Progress, phase
+from reprov.workflows import record
+from reprov.workflows.commit import Exchange, commit, finish
+from reprov.workflows.node import Node, changing_node, now
+from reprov.workflows.owned import node_owns
+from reprov.workflows.plan import Prepared, choose_release, prepared
+
+_CLOCK_TICK_NS = 20_000_000  # the kernel stamps ctime with a clock that may lag by a tick
+_FULL = {
+    errno.ENOSPC: "no space left",
+    errno.EDQUOT: "the quota is used up",
+    errno.EIO: "the disk failed",
+    errno.EROFS: "it became read-only",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Upgraded:
+    """What an upgrade did."""
+
+    plan: Plan
+    state: State | None
+    """None when the node has never been changed and need not be."""
+    mixed_s: float
+    """How long the live tree was neither the old nor the new one."""
+
+
+def upgrade(root: Path, source: Source, role: str | None, version: str, *, stage_only: bool, monitor: Monitor) -> Upgraded:
+    """Re-image a node: plan, stage, verify, exchange. Raises `Refused` before anything is changed, `ReprovError` when all is as it was."""
+    with changing_node(root, f"upgrade to {' '.join(filter(None, (role, version)))}", monitor) as node:
+        release = choose_release(node, role, version)
+        with _candidate(node.state) as folder, prepared(node, source, release, folder, monitor) as ready:
+            _refuse_another_tree_of_that_name(node, ready)
+            _refuse_blocked(ready.plan)
+            if ready.plan.is_empty:
+                return _adopt(node, ready)
+            if node.is_live:
+                changes = {change.path: change for change in ready.plan.comparison.changes}
+                _refuse_blocked(ready.plan.blocked_by(blockers_of_live_commit(changes, ready.plan.swaps.ops, sandboxed_processes())))
+            with opened_volumes(node.root, ready.scan.volumes) as volumes:
+                signatures = _stage(node, ready, volumes, monitor)
+                _install_release_files(node, ready)
+                if stage_only:
+                    return Upgraded(ready.plan, State.STAGED, 0.0)
+                return _commit(node, ready, volumes, signatures, monitor)
+
+
+def _refuse_blocked(plan: Plan) -> None:
+    if not plan.blockers:
+        return
+    first, *more = plan.blockers
+    others = f" (and {len(more)} more: see `reprov plan`)" if more else ""
+    raise Refused(f"{show(first.path)} {first.problem}{others}", hint=first.hint)
+
+
+def _refuse_another_tree_of_that_name(node: Node, ready: Prepared) -> None:
+    """The files of the installed and the previous release are needed as they are: another tree of the same name cannot replace them."""
+    deployment = node.state.deployment()
+    release = ready.plan.release
+    if release not in (deployment.installed, deployment.previous):
+        return
+    known = ReleaseFiles.load(node.state.release_directory(release))
+    if known.manifest_digest != ready.target.manifest_digest:
+        raise Refused(
+            f"{release} on the server is not the {release} that this node has",
+            hint="a version was published again with other content; give it another version",
+        )
+
+
+def _adopt(node: Node, ready: Prepared) -> Upgraded:
+    """The node's content is the release's already: at most its name changes."""
+    deployment = node.state.deployment()
+    if deployment.installed != ready.plan.release:
+        _install_release_files(node, ready)
+        renamed = replace(
+            deployment, state=deployment.state or State.COMMITTED, installed=ready.plan.release, source=ready.plan.source, changed_at=now()
+        )
+        node.state.write_deployment(renamed, note="content was the release's already")
+        deployment = renamed
+    return Upgraded(ready.plan, deployment.state, 0.0)
+
+
+def _stage(node: Node, ready: Prepared, volumes: Volumes, monitor: Monitor) -> dict[str, Signature]:
+    """Build the next tree beside the live one. Whatever goes wrong, nothing of it stays and the node is as it was."""
+    plan = ready.plan
+    deployment = node.state.deployment()
+    staging_state = deployment.moved_to(
+        State.STAGING,
+        now(),
+        target=plan.release,
+        transaction=secrets.token_hex(8),
+        from_nothing=ready.scan.kind_at("usr") is None,
+        source=plan.source,
+        volumes=ready.scan.volumes,
+    )
+    try:
+        _refuse_blocked(plan.blocked_by(_probe_parents(volumes, plan)))
+        write_durably(node.state.directory / "plan.json", json.dumps(plan.to_fields()).encode())
+        node.state.write_deployment(staging_state)
+        wanted = to_fetch(plan.placements)
+        fetch_source = Source.parse(plan.source)
+        with phase(monitor, "fetch", "Fetching content", files=len(wanted), size_bytes=plan.fetch_bytes) as progress:
+            missing = wanted.keys() - _salvage(volumes, wanted, progress)
+            if missing:
+                incoming = node.state.directory / INCOMING
+                fetch_contents(fetch_source, plan.release, missing, incoming, lambda size: progress.advance(files=1, size_bytes=size))
+        staging = Staging(volumes, ready.scan)
+        with phase(monitor, "stage", "Staging the next tree", files=len(plan.placements)) as progress:
+            staging.build(plan.placements, progress)
+        with phase(monitor, "verify", "Checking what was staged") as progress:
+            volumes.sync()
+            staging.verify(progress)
+        node.state.write_deployment(staging_state.moved_to(State.STAGED, now()))
+    except BaseException as error:
+        unstage(volumes)
+        if node.state.deployment().state is State.STAGING:
+            node.state.write_deployment(node.state.deployment().abandoned(now()), note="staging failed")
+        if isinstance(error, OSError) and error.errno in _FULL:
+            raise ReprovError(f"staging failed: {_FULL[error.errno]}", hint="the node is as it was; make room and run it again") from None
+        raise
+    return staging.signatures
+
+
+def _probe_parents(volumes: Volumes, plan: Plan) -> list[Blocker]:
+    """Try exchange, link and mark in the real parent of every op."""
+    parents = {(op.volume, parent_of(op.path)) for op in plan.swaps.ops if op.kind is not OpKind.CARRY}
+    return [
+        Blocker(directory, problem, "see docs/hazards in the manual, or keep what lies there")
+        for volume, directory in sorted(parents)
+        if (problem := probe(volumes, volume, directory))
+    ]
+
+
+def _commit(node: Node, ready: Prepared, volumes: Volumes, signatures: dict[str, Signature], monitor: Monitor) -> Upgraded:
+    state, staged = node.state, node.state.deployment()
+    todo = Exchange(ready.plan.swaps.ops, ready.plan.swaps.linked, ready.plan.swaps.rebuilt, directory_changes(ready))
+    with phase(monitor, "commit", "Exchanging"):
+        state.write_deployment(staged.moved_to(State.COMMITTING, now()))
+        try:
+            journal, mixed_s = commit(state, volumes, staged.transaction, todo, node_owns(ready.target.ownership), ready.watch)
+        except NeedsAttention:
+            raise
+        except BaseException as error:
+            unstage(volumes)
+            state.drop_journal()
+            state.write_deployment(state.deployment().abandoned(now()), note=f"undone: {error}")
+            raise
+        state.write_deployment(state.deployment().committed(now()), mixed_s=round(mixed_s, 6))
+    with phase(monitor, "finish", "Keeping the way back"):
+        removing_since_ns = time.time_ns() - _CLOCK_TICK_NS
+        finish(volumes, journal)
+        live, previous = record.after_upgrade(journal, ready.scan, ready.target, signatures)
+        if staged.has_previous:
+            live = record.without_links_to(live, volumes, journal, previous=False, since_ns=removing_since_ns)
+            previous = record.without_links_to(previous, volumes, journal, previous=True, since_ns=removing_since_ns)
+        record.save_live(node, live, ready.target)
+        record.save_previous(node, previous, ready.installed)
+        state.finish_journal()
+        state.forget_releases({release for release in (ready.plan.release, staged.installed) if release})
+    return Upgraded(ready.plan, State.COMMITTED, mixed_s)
+
+
+def directory_changes(ready: Prepared) -> tuple[DirectoryChange, ...]:
+    """The live directories that are not exchanged but written to: what they looked like, and what they will."""
+    scan, target = ready.scan, ready.target.manifest.entries
+    found = {}
+    for op in ready.plan.swaps.ops:
+        if op.kind is not OpKind.CARRY:
+            path = parent_of(op.path)
+            before = scan.entries[path]
+            mine = path in target and path not in scan.verdicts and target[path].kind is Kind.DIR
+            found[path] = DirectoryChange(path, before, target[path] if mine else before)
+    for change in ready.plan.swaps.directories:
+        assert change.before is not None
+        assert change.after is not None
+        found[change.path] = DirectoryChange(change.path, change.before, change.after)
+    return tuple(found[path] for path in sorted(found))
+
+
+def _salvage(volumes: Volumes, wanted: Mapping[str, Entry], progress: Progress) -> set[str]:
+    """Put content that an interrupted or staged-only run has fetched already where this one would fetch it to."""
+    found = set()
+    own_fd = volumes.own_fds[""]
+    for path, entry in wanted.items():
+        for place in (INCOMING, LEFTOVER):
+            try:
+                if digest_at(f"{place}/{path}", dir_fd=own_fd) != entry.digest:
+                    continue
+            except OSError:
+                continue
+            if place != INCOMING:
+                move_into(f"{LEFTOVER}/{path}", f"{INCOMING}/{path}", dir_fd=own_fd)
+            found.add(path)
+            progress.advance(files=1, size_bytes=entry.size)
+            break
+    return found
+
+
+def _install_release_files(node: Node, ready: Prepared) -> None:
+    """Keep the release's own files with the node, which needs them for every later plan, verify and rollback."""
+    folder = node.state.release_directory(ready.plan.release)
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    ready.target.directory.rename(folder)
+    sync_directory(folder.parent)
+
+
+@contextmanager
+def _candidate(state: NodeState) -> Iterator[Path]:
+    """A directory for the files of a release that may yet be refused."""
+    folder = state.directory / "candidate"
+    try:
+        yield folder
+    finally:
+        if folder.exists():
+            shutil.rmtree(folder)

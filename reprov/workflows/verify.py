@@ -1,0 +1,76 @@
+"""Has the node drifted from its release? Compared as an upgrade to what is installed would be, by owner package."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from reprov.adapters.files import opened_directory
+from reprov.adapters.mounts import read_mounts
+from reprov.adapters.statcache import EMPTY
+from reprov.adapters.survey import survey
+from reprov.domain.comparison import Action, Change, Installed, compare
+from reprov.domain.entry import Kind
+from reprov.domain.release import ReleaseId
+from reprov.errors import Refused
+from reprov.events import Monitor, phase
+from reprov.workflows import record
+from reprov.workflows.node import inspect_node
+from reprov.workflows.owned import node_owns
+from reprov.workflows.plan import sort_mounts
+
+_DRIFT = {Action.CREATE: "missing", Action.REPLACE: "changed", Action.METADATA: "metadata", Action.DELETE: "added"}
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """One path that is not what the installed release says."""
+
+    path: str
+    drift: str
+    """missing, changed, metadata or added."""
+    reason: str
+    package: str
+    """The package that owns the path; "" for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What a verification found."""
+
+    release: ReleaseId
+    paths: int
+    """How many paths of the image were compared."""
+    drift: tuple[Drift, ...]
+
+
+def verify(root: Path, *, deep: bool, monitor: Monitor) -> Verified:
+    """Compare the node with its installed release; `deep` reads every file instead of trusting what is known of unchanged ones.
+
+    Raises `Refused` for a node that reprov has not installed.
+    """
+    node = inspect_node(root)
+    installed = node.installed()
+    if installed is None:
+        raise Refused("this node was not installed by reprov", hint="`reprov plan ROLE VERSION` compares it with a release")
+    wanted = installed.manifest.entries
+    volumes, fences = sort_mounts(read_mounts(root), installed)
+    with opened_directory(root) as root_fd, phase(monitor, "scan", "Reading the node") as progress:
+        cache = EMPTY if deep else record.load_live(node, installed)
+        scan = survey(root_fd, wanted, installed.ownership, volumes=volumes, fences=fences, cache=cache, progress=progress)
+    known = record.known_of(scan)
+    if known.signatures != cache.signatures and node.may_write:
+        record.save_live(node, known, installed)
+    # What the node may own and lacks is its own affair: an operator may have removed it.
+    owned = node_owns(installed.ownership)
+    changes = [
+        change
+        for change in compare(wanted, scan, installed.ownership, Installed(wanted, installed.ownership)).changes
+        if not owned(change.path, _is_dir(change))
+    ]
+    owners = installed.owner_packages if changes else {}
+    drift = tuple(Drift(change.path, _DRIFT[change.action], change.reason, owners.get(change.path, "")) for change in changes)
+    return Verified(installed.release.id, len(known.entries), drift)
+
+
+def _is_dir(change: Change) -> bool:
+    entry = change.after or change.before
+    return entry is not None and entry.kind is Kind.DIR
