@@ -32,8 +32,9 @@ _KINDS = {
     stat.S_IFIFO: Kind.FIFO,
     stat.S_IFSOCK: Kind.SOCKET,
 }
-# Labels come from the policy of the tree, not from the file; the others are marks of overlayfs and of reprov itself.
-_IGNORED_XATTRS = ("security.selinux", "trusted.overlay.", "trusted.reprov.")
+# Labels come from the policy of the tree, not from the file; the others are marks of overlayfs and of reprov itself, and
+# the second name under which XFS shows every POSIX ACL.
+_IGNORED_XATTRS = ("security.selinux", "trusted.overlay.", "trusted.reprov.", "trusted.SGI_ACL_")
 _NO_XATTRS = (errno.ENOTSUP, errno.EOPNOTSUPP)
 
 

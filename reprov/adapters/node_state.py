@@ -51,7 +51,7 @@ class NodeState:
             status = self.directory.lstat()
         except FileNotFoundError:
             return False
-        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid not in (0, os.geteuid()) or status.st_mode & 0o077:
             raise Refused(
                 f"{self.directory} is not a directory that only root can enter",
                 hint="see what made it, and remove it if it is not reprov's",
@@ -100,6 +100,8 @@ class NodeState:
             return Deployment.parse((self.directory / "state.json").read_text(), str(self.directory / "state.json"))
         except FileNotFoundError:
             return Deployment()
+        except PermissionError:
+            raise Refused(f"only root can look into {self.directory}", hint="run it as root") from None
 
     def write_deployment(self, deployment: Deployment, **details: Any) -> None:
         """Change the state: one atomic write, and a line of history with the details."""

@@ -9,6 +9,11 @@ from reprov.domain.mounts import parse_mountinfo
 _PROC = Path("/proc")
 
 
+def has_selinux() -> bool:
+    """True when the running kernel enforces or records SELinux labels."""
+    return Path("/sys/fs/selinux/enforce").exists()
+
+
 def sandboxed_processes() -> Iterator[Sandboxed]:
     """Every mount that a process outside PID 1's mount namespace has and PID 1 has not; one process for each namespace."""
     own_namespace = (_PROC / "1/ns/mnt").readlink()

@@ -39,16 +39,16 @@ def list_versions(source: Source, role: str) -> list[str]:
     return [name for name in names if not name.startswith(".")]
 
 
-def fetch_release(source: Source, release: ReleaseId, destination: Path) -> None:
-    """Copy a release's files (manifest, lists, packages; not its hops) into a directory.
+def fetch_release(source: Source, release: ReleaseId, destination: Path, known: Path) -> None:
+    """Copy a release's files (manifest, lists, packages; not its hops) into an empty directory.
 
+    What `known`, where the node keeps that release if it has it, has of the same size and time does not travel again.
     Raises `InvalidInput` naming the versions that there are when the source has no such release.
     """
-    destination.mkdir(parents=True, exist_ok=True)
-    # --checksum: an interrupted run may have left files of the right size and time here.
-    options = ("--recursive", "--checksum", "--delete", "--exclude=/hops/", "--chmod=D700,F600", "--perms")
+    options = ("--recursive", "--times", "--exclude=/hops/", "--chmod=D700,F600", "--perms")
+    copied = (f"--copy-dest={known}",) if known.is_dir() else ()
     try:
-        run((*_rsync(source), *options, source.release(release), f"{destination}/"))
+        run((*_rsync(source), *options, *copied, source.release(release), f"{destination}/"))
     except CommandFailed as error:
         if error.status != _NO_SUCH_FILE:
             raise _explained(error, source) from None
@@ -64,10 +64,10 @@ def fetch_contents(source: Source, release: ReleaseId, paths: Collection[str], d
     away or lacks a file; the caller verifies digests, whatever this says.
     """
     destination.mkdir(mode=0o700, exist_ok=True)
-    argv = (*_rsync(source), *_CONTENT_OPTIONS, "--outbuf=L", "--out-format=%l", source.tree(release), f"{destination}/")
+    argv = (*_rsync(source), *_CONTENT_OPTIONS, "--outbuf=L", "--out-format=%l", source.trees, f"{destination}/")
     with tempfile.TemporaryFile() as names, tempfile.TemporaryFile() as complaints:
-        # "./" keeps a name that starts with a dash, # or ; from being an option or a comment.
-        names.writelines(b"./" + path.encode("utf-8", "surrogateescape") + b"\0" for path in sorted(paths))
+        # What stands before "/./" is where to look, what stands behind is the name here (rsync(1), --relative).
+        names.writelines(f"{release.path}/./{path}\0".encode("utf-8", "surrogateescape") for path in sorted(paths))
         names.seek(0)
         with spawn(argv, stdin=names, stderr=complaints) as process:
             assert process.stdout is not None

@@ -10,7 +10,7 @@ from pathlib import Path
 from reprov.adapters import kernel
 from reprov.adapters.files import opened_directory
 from reprov.adapters.survey import OWN_DIRECTORY
-from reprov.domain.entry import parent_of
+from reprov.domain.entry import parent_of, show
 from reprov.domain.plan import Room
 from reprov.errors import Refused
 
@@ -47,8 +47,12 @@ def opened_volumes(root: Path, volumes: Iterable[str]) -> Iterator[Volumes]:
         own_fds = {}
         for volume in volumes:
             volume_fd = stack.enter_context(_opened_beneath(volume, root_fd))
-            with suppress(FileExistsError):
+            try:
                 os.mkdir(OWN_DIRECTORY, 0o700, dir_fd=volume_fd)
+            except FileExistsError:
+                pass
+            except OSError as error:
+                raise Refused(f"nothing can be written to {show(volume)}: {error.strerror}", hint="see how it is mounted") from None
             own_fds[volume] = stack.enter_context(opened_directory(OWN_DIRECTORY, dir_fd=volume_fd))
             if os.fstat(own_fds[volume]).st_mode & 0o077:
                 raise Refused(f"/{volume}/{OWN_DIRECTORY} can be entered by others than root", hint="see what made it, and remove it")

@@ -33,9 +33,16 @@ class Sandboxed(NamedTuple):
     """Relative to the root."""
 
 
-def blockers_of_live_commit(changes: Mapping[str, Change], ops: Iterable[Op], sandboxed: Iterable[Sandboxed]) -> list[Blocker]:
-    """Why these exchanges must not happen under a running system; empty when they may."""
+def blockers_of_live_commit(
+    changes: Mapping[str, Change], ops: Iterable[Op], sandboxed: Iterable[Sandboxed], *, labels: bool
+) -> list[Blocker]:
+    """Why these exchanges must not happen under a running system; empty when they may. `labels`: SELinux is enabled on it."""
     found = []
+    if labels:
+        # A relabelling that walks into /.reprov would relabel the live files through their links (row 4).
+        found.append(
+            Blocker("", "is a node with SELinux, whose labels this version of reprov does not set", "wait for a version that does")
+        )
     for what, pattern in _NEEDS_BOOT:
         path = next((path for path in changes if pattern.match(path)), None)
         if path is not None:

@@ -1,6 +1,7 @@
 """The manifest of a tree: every path with its metadata and digest, as mtree(5) text.
 
-`mtree` and `bsdtar` can check a tree against it (mtree not one with `*`, `?` or `[` in names, which it takes for patterns). What mtree(5) has no keyword for, hard-link groups and extended
+`mtree` and `bsdtar` can check a tree against it (`mtree` not one with `*`, `?` or `[` in its names, which it takes for
+patterns). What mtree(5) has no keyword for, hard-link groups and extended
 attributes, stands in a comment line before its entry (`#@ group=7 xattr.security.capability=...`), because both
 tools refuse or complain about keywords that they do not know.
 """

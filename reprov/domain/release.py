@@ -10,6 +10,8 @@ from reprov.errors import InvalidInput
 RELEASE_FORMAT = 1
 MANIFEST_NAME = "manifest.mtree.gz"
 PACKAGES_NAME = "packages.json"
+MANAGED_FILESYSTEMS = ("boot", "usr", "var", "opt", "home", "srv", "var/lib", "var/log", "var/cache", "var/spool")
+"""What a release manages where a node mounts it apart, unless the role says otherwise: the customary filesystems of a server."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._+-]*")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~-]*")

@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from reprov.domain.release import MANAGED_FILESYSTEMS
 from reprov.errors import InvalidInput
 
 ROLE_FILE = "role.yaml"
@@ -20,8 +21,6 @@ One constant for all roles, suites and versions: a generated file that did not c
 its metadata, too, and costs the second version nothing in the store. What packages ship keeps the times that the packages gave it,
 so the date need not be near theirs; it is the day of Debian 12, and in no one's future.
 """
-
-MANAGED_FILESYSTEMS = ("boot", "usr", "var", "opt", "home", "srv", "var/lib", "var/log", "var/cache", "var/spool")
 
 _FAMILIES = {"debian": "debian"}
 

@@ -44,6 +44,24 @@ class Scan:
         return volume_holding(path, self.volumes)
 
 
+def moved_between(before: Scan, after: Scan) -> list[str]:
+    """The image's paths that came, went or changed from one scan to the other, in path order; times of directories aside."""
+    moved = []
+    for path in before.entries.keys() | after.entries.keys():
+        if path in before.verdicts or path in after.verdicts or path in before.fenced:
+            continue
+        old, new = before.entries.get(path), after.entries.get(path)
+        if old is new:
+            continue
+        if old is None or new is None or not _settled(old).equals(_settled(new)):
+            moved.append(path)
+    return sorted(moved)
+
+
+def _settled(entry: Entry) -> Entry:
+    return entry._replace(mtime_ns=0) if entry.kind is Kind.DIR else entry
+
+
 def volume_holding(path: str, volumes: Iterable[str]) -> str:
     """The innermost of these volume roots that a path lies on."""
     return max((volume for volume in volumes if is_below(path, volume)), key=len)

@@ -38,9 +38,10 @@ class Source:
             )
         return cls(text, text.rstrip("/") + "/")
 
-    def tree(self, release: ReleaseId) -> str:
-        """The rsync argument of a release's tree."""
-        return f"{self.prefix}trees/{release.path}/"
+    @property
+    def trees(self) -> str:
+        """The rsync argument of the folder that holds all trees: a daemon without chroot reads file lists below its module only."""
+        return f"{self.prefix}trees/"
 
     def release(self, release: ReleaseId) -> str:
         """The rsync argument of a release's own files."""

@@ -25,7 +25,7 @@ class Explained:
 
 
 def explain(root: Path, path: str) -> Explained:
-    """Explain an absolute path of the node. Raises `Refused` for a node that reprov has not installed, `InvalidInput` for a relative path."""
+    """Explain an absolute path of a node. Raises `Refused` when reprov has not installed it, `InvalidInput` for a relative path."""
     node = inspect_node(root)
     installed = node.installed()
     if installed is None:

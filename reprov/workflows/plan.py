@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,9 @@ from reprov.adapters.files import opened_directory
 from reprov.adapters.kept import immovable
 from reprov.adapters.mounts import MountWatch
 from reprov.adapters.release_reader import ReleaseFiles
+from reprov.adapters.rsync_program import installed_version
 from reprov.adapters.source import fetch_release
+from reprov.adapters.statcache import StatCache
 from reprov.adapters.survey import survey
 from reprov.adapters.volumes import can_clone, room_of
 from reprov.domain.comparison import Blocker, Installed, compare, covers
@@ -21,11 +23,12 @@ from reprov.domain.ownership import Owner
 from reprov.domain.placement import costs, find_placements
 from reprov.domain.plan import Plan, blockers_of_space
 from reprov.domain.release import ReleaseId
-from reprov.domain.scan import Scan
+from reprov.domain.rsync_version import OLDEST_VERSION, warning_of
+from reprov.domain.scan import Scan, Signature
 from reprov.domain.source import Source
 from reprov.domain.units import Op, find_swaps
 from reprov.errors import InvalidInput
-from reprov.events import Monitor, phase
+from reprov.events import Monitor, Note, phase
 from reprov.workflows import record
 from reprov.workflows.node import Node, inspect_node
 from reprov.workflows.record import known_of
@@ -39,8 +42,23 @@ class Prepared:
     target: ReleaseFiles
     installed: ReleaseFiles | None
     scan: Scan
-    clones: dict[str, bool]
     watch: MountWatch
+
+    def look_again(self, root_fd: int, staged: Mapping[str, Signature]) -> Scan:
+        """The node as it is now. `staged` are the signatures of staged files: what was linked since the plan has a new ctime from that."""
+        known = record.known_of(self.scan)
+        signatures = dict(known.signatures)
+        for path, signature in staged.items():
+            if path in signatures and signature.inode == signatures[path].inode:
+                signatures[path] = signature
+        return survey(
+            root_fd,
+            self.target.manifest.entries,
+            self.target.ownership,
+            volumes=self.scan.volumes,
+            fences=self.scan.fenced,
+            cache=StatCache(known.entries, signatures),
+        )
 
 
 def choose_release(node: Node, role: str | None, version: str) -> ReleaseId:
@@ -60,7 +78,7 @@ def prepared(node: Node, source: Source, release: ReleaseId, folder: Path, monit
     The plan may have blockers; it is the caller's to refuse. While the block lasts, the mount table is watched.
     """
     with phase(monitor, "release", f"Fetching the files of {release}"):
-        fetch_release(source, release, folder)
+        fetch_release(source, release, folder, node.state.release_directory(release))
         installed = node.installed()
         target = ReleaseFiles.load(folder, like=installed)
         _require_same(target, release)
@@ -82,12 +100,13 @@ def prepared(node: Node, source: Source, release: ReleaseId, folder: Path, monit
         needs = costs(placements, clones) if comparison.changes else {}
         blockers = (
             *_blockers_of_machine(target),
+            *_blockers_of_rsync(monitor),
             *comparison.blockers,
             *_blockers_of_flags(root_fd, swaps.ops),
             *blockers_of_space(needs, {volume: room_of(node.root, volume) for volume in needs}),
         )
         plan = Plan(release, installed.release.id if installed else None, source.text, comparison, swaps, placements, needs, blockers)
-        yield Prepared(plan, target, installed, scan, clones, watch)
+        yield Prepared(plan, target, installed, scan, watch)
 
 
 def sort_mounts(mounts: tuple[Mount, ...], target: ReleaseFiles) -> tuple[list[str], list[str]]:
@@ -98,7 +117,7 @@ def sort_mounts(mounts: tuple[Mount, ...], target: ReleaseFiles) -> tuple[list[s
         if not mount.path:
             continue
         managed = mount.path in target.release.filesystems and covers(target.manifest.entries, mount.path)
-        (volumes if managed and not mount.read_only else fences).append(mount.path)
+        (volumes if managed else fences).append(mount.path)
     return volumes, fences
 
 
@@ -122,6 +141,15 @@ def _blockers_of_machine(target: ReleaseFiles) -> list[Blocker]:
     if target.release.machine == machine:
         return []
     return [Blocker("", f"is a {machine} node, and the release is for {target.release.machine}", "build the role for this architecture")]
+
+
+def _blockers_of_rsync(monitor: Monitor) -> list[Blocker]:
+    version = installed_version()
+    if warning := warning_of(version):
+        monitor.emit(Note(warning))
+    if version is None or version < OLDEST_VERSION:
+        return [Blocker("", "has no rsync of version 3.2.0 or newer", "install one")]
+    return []
 
 
 def _blockers_of_flags(root_fd: int, ops: Sequence[Op]) -> list[Blocker]:

@@ -10,7 +10,7 @@ from reprov.adapters.kept import OwnedByNode, immovable
 from reprov.adapters.mounts import MountWatch
 from reprov.adapters.node_state import INCOMING, PREVIOUS
 from reprov.adapters.previous import changed_files, restore
-from reprov.adapters.processes import sandboxed_processes
+from reprov.adapters.processes import has_selinux, sandboxed_processes
 from reprov.adapters.release_reader import ReleaseFiles
 from reprov.adapters.source import fetch_contents
 from reprov.adapters.survey import survey
@@ -196,7 +196,7 @@ def _refuse_obstacles(root_fd: int, journal: Journal, scan: Scan) -> None:
 def _refuse_live(todo: Exchange) -> None:
     # What the tree that comes back consists of is not listed: assume the worst of every unit that holds such a thing.
     changes = {op.path: Change(op.path, Action.REPLACE, "", None, None) for op in todo.ops}
-    for blocker in blockers_of_live_commit(changes, todo.ops, sandboxed_processes()):
+    for blocker in blockers_of_live_commit(changes, todo.ops, sandboxed_processes(), labels=has_selinux()):
         raise Refused(f"{show(blocker.path)} {blocker.problem}", hint=blocker.hint)
 
 

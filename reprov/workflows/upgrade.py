@@ -12,7 +12,7 @@ from pathlib import Path
 
 from reprov.adapters.files import digest_at
 from reprov.adapters.node_state import INCOMING, LEFTOVER, NodeState, sync_directory, write_durably
-from reprov.adapters.processes import sandboxed_processes
+from reprov.adapters.processes import has_selinux, sandboxed_processes
 from reprov.adapters.release_reader import ReleaseFiles
 from reprov.adapters.source import fetch_contents
 from reprov.adapters.staging import Staging, move_into, unstage
@@ -24,9 +24,9 @@ from reprov.domain.guards import blockers_of_live_commit
 from reprov.domain.journal import DirectoryChange
 from reprov.domain.placement import to_fetch
 from reprov.domain.plan import Plan
-from reprov.domain.scan import Signature
+from reprov.domain.scan import Scan, Signature, moved_between
 from reprov.domain.source import Source
-from reprov.domain.units import OpKind
+from reprov.domain.units import OpKind, find_along
 from reprov.errors import NeedsAttention, Refused, ReprovError
 from reprov.events import Monitor, Progress, phase
 from reprov.workflows import record
@@ -66,13 +66,24 @@ def upgrade(root: Path, source: Source, role: str | None, version: str, *, stage
                 return _adopt(node, ready)
             if node.is_live:
                 changes = {change.path: change for change in ready.plan.comparison.changes}
-                _refuse_blocked(ready.plan.blocked_by(blockers_of_live_commit(changes, ready.plan.swaps.ops, sandboxed_processes())))
-            with opened_volumes(node.root, ready.scan.volumes) as volumes:
+                _refuse_blocked(
+                    ready.plan.blocked_by(
+                        blockers_of_live_commit(changes, ready.plan.swaps.ops, sandboxed_processes(), labels=has_selinux())
+                    )
+                )
+            with opened_volumes(node.root, _touched_volumes(ready)) as volumes:
                 signatures = _stage(node, ready, volumes, monitor)
                 _install_release_files(node, ready)
                 if stage_only:
+                    record.save_live(node, record.known_of(ready.look_again(volumes.root_fd, signatures)), ready.installed)
                     return Upgraded(ready.plan, State.STAGED, 0.0)
                 return _commit(node, ready, volumes, signatures, monitor)
+
+
+def _touched_volumes(ready: Prepared) -> tuple[str, ...]:
+    """The volumes that the plan writes to; the root's always, for the state and for what is fetched."""
+    swaps = ready.plan.swaps
+    return tuple(sorted({"", *(op.volume for op in swaps.ops), *(ready.scan.volume_of(change.path) for change in swaps.directories)}))
 
 
 def _refuse_blocked(plan: Plan) -> None:
@@ -121,7 +132,7 @@ def _stage(node: Node, ready: Prepared, volumes: Volumes, monitor: Monitor) -> d
         transaction=secrets.token_hex(8),
         from_nothing=ready.scan.kind_at("usr") is None,
         source=plan.source,
-        volumes=ready.scan.volumes,
+        volumes=tuple(volumes.own_fds),
     )
     try:
         _refuse_blocked(plan.blocked_by(_probe_parents(volumes, plan)))
@@ -155,7 +166,7 @@ def _probe_parents(volumes: Volumes, plan: Plan) -> list[Blocker]:
     """Try exchange, link and mark in the real parent of every op."""
     parents = {(op.volume, parent_of(op.path)) for op in plan.swaps.ops if op.kind is not OpKind.CARRY}
     return [
-        Blocker(directory, problem, "see docs/hazards in the manual, or keep what lies there")
+        Blocker(directory, problem, "mend that, or keep what lies there by a *.exclude list")
         for volume, directory in sorted(parents)
         if (problem := probe(volumes, volume, directory))
     ]
@@ -163,10 +174,10 @@ def _probe_parents(volumes: Volumes, plan: Plan) -> list[Blocker]:
 
 def _commit(node: Node, ready: Prepared, volumes: Volumes, signatures: dict[str, Signature], monitor: Monitor) -> Upgraded:
     state, staged = node.state, node.state.deployment()
-    todo = Exchange(ready.plan.swaps.ops, ready.plan.swaps.linked, ready.plan.swaps.rebuilt, directory_changes(ready))
     with phase(monitor, "commit", "Exchanging"):
-        state.write_deployment(staged.moved_to(State.COMMITTING, now()))
         try:
+            todo = _exchange_of(ready, ready.look_again(volumes.root_fd, signatures))
+            state.write_deployment(staged.moved_to(State.COMMITTING, now()))
             journal, mixed_s = commit(state, volumes, staged.transaction, todo, node_owns(ready.target.ownership), ready.watch)
         except NeedsAttention:
             raise
@@ -190,21 +201,28 @@ def _commit(node: Node, ready: Prepared, volumes: Volumes, signatures: dict[str,
     return Upgraded(ready.plan, State.COMMITTED, mixed_s)
 
 
-def directory_changes(ready: Prepared) -> tuple[DirectoryChange, ...]:
-    """The live directories that are not exchanged but written to: what they looked like, and what they will."""
-    scan, target = ready.scan, ready.target.manifest.entries
-    found = {}
-    for op in ready.plan.swaps.ops:
-        if op.kind is not OpKind.CARRY:
-            path = parent_of(op.path)
-            before = scan.entries[path]
+def _exchange_of(ready: Prepared, scan: Scan) -> Exchange:
+    """What to exchange, with the node's own files as they are by now. Raises `ReprovError` when the plan no longer holds."""
+    moved = moved_between(ready.scan, scan)
+    swaps = ready.plan.swaps
+    along = find_along(scan, {op.path for op in swaps.ops if op.kind is OpKind.SWAP})
+    moved += [op.path for op in set(along.carried) ^ {op for op in swaps.ops if op.kind is OpKind.CARRY}]
+    if moved:
+        raise ReprovError(f"{show(moved[0])} changed since the plan was made", hint="something else is changing this node; run it again")
+    return Exchange(swaps.ops, along.linked, along.rebuilt, _directory_changes(ready, scan))
+
+
+def _directory_changes(ready: Prepared, scan: Scan) -> tuple[DirectoryChange, ...]:
+    """The live directories that are not exchanged but written to: what they look like, and what they will."""
+    target, swaps = ready.target.manifest.entries, ready.plan.swaps
+    after = {}
+    for op in swaps.ops:
+        path = parent_of(op.path)
+        if op.kind is not OpKind.CARRY and scan.kind_at(path) is Kind.DIR:
             mine = path in target and path not in scan.verdicts and target[path].kind is Kind.DIR
-            found[path] = DirectoryChange(path, before, target[path] if mine else before)
-    for change in ready.plan.swaps.directories:
-        assert change.before is not None
-        assert change.after is not None
-        found[change.path] = DirectoryChange(change.path, change.before, change.after)
-    return tuple(found[path] for path in sorted(found))
+            after[path] = target[path] if mine else scan.entries[path]
+    after.update({change.path: change.after for change in swaps.directories if change.after is not None})
+    return tuple(DirectoryChange(path, scan.entries[path], after[path]) for path in sorted(after))
 
 
 def _salvage(volumes: Volumes, wanted: Mapping[str, Entry], progress: Progress) -> set[str]:
@@ -240,6 +258,9 @@ def _install_release_files(node: Node, ready: Prepared) -> None:
 def _candidate(state: NodeState) -> Iterator[Path]:
     """A directory for the files of a release that may yet be refused."""
     folder = state.directory / "candidate"
+    if folder.exists():
+        shutil.rmtree(folder)  # of a run that was killed
+    folder.mkdir()
     try:
         yield folder
     finally:

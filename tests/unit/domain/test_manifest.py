@@ -103,7 +103,7 @@ BAD_LINES = {
     "a comment": ("# hello", "unknown comment"),
     "a mode that is not octal": (DIR.replace("0755", "0855"), "invalid literal for int() with base 8: '0855'"),
     "a keyword is missing": ("./d type=dir mode=0755", "list index out of range"),
-    "a digest that is cut off": (FILE.replace(DIGEST, DIGEST[1:]), "not a sha256 digest"),
+    "a digest that is cut off": (FILE.replace(DIGEST, DIGEST[1:]), "not a size and a sha256 digest"),
     "an attribute that is not base64": ("#@ xattr.user.x=!", "Only base64 data is allowed"),
 }
 
@@ -132,7 +132,8 @@ BAD = {
     "a path through a symlink": (text_of(ROOT, LINK, FILE.replace("./d/f", "./l/f")), f"m: /l/f {HANGING}"),
     "a path through a file": (text_of(ROOT, DIR, FILE, FILE.replace("./d/f", "./d/f/g")), f"m: /d/f/g {HANGING}"),
     "a directory that is missing": (text_of(ROOT, FILE), f"m: /d/f {HANGING}"),
-    "no root": (text_of(DIR), f"m: /d {HANGING}"),
+    "no root": (text_of(DIR), "m: there is no root directory in the manifest"),
+    "a header alone": (text_of(), "m: there is no root directory in the manifest"),
     "a path that is listed twice": (text_of(ROOT, DIR, LINK, DIR), "m:5: /d is listed twice"),
     "a path that is listed twice, once escaped": (text_of(ROOT, DIR, DIR.replace("./d", "./\\144")), "m:4: /d is listed twice"),
 }

@@ -2,7 +2,8 @@
 
 import pytest
 
-from reprov.domain.role import MANAGED_FILESYSTEMS, Layer, Role, RoleFile
+from reprov.domain.release import MANAGED_FILESYSTEMS
+from reprov.domain.role import Layer, Role, RoleFile
 from reprov.errors import InvalidInput
 
 BAD = {

@@ -1,0 +1,73 @@
+"""reprov diff: what changes between two releases."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from reprov.cli import options
+from reprov.cli.tables import Table, human_count, human_size, print_json, print_table
+
+if TYPE_CHECKING:
+    from reprov.domain.hop import Hop
+
+
+@click.command()
+@click.argument("role")
+@click.argument("old")
+@click.argument("new")
+@click.option("--files", is_flag=True, help="List the paths, too.")
+@options.store
+@options.as_json
+def diff(role: str, old: str, new: str, files: bool, store: Path, as_json: bool) -> None:
+    """Show what changes between two releases of a role: packages, paths, services, sizes."""
+    from reprov.domain.release import ReleaseId
+    from reprov.workflows.diff import diff as compare
+
+    hop = compare(store, ReleaseId.of(role, old), ReleaseId.of(role, new))
+    if as_json:
+        _print_json(hop, files=files)
+    else:
+        _print_words(hop, files=files)
+
+
+def _print_json(hop: "Hop", *, files: bool) -> None:
+    answer: dict[str, object] = {
+        "packages": hop.packages,
+        "paths": _counts(hop),
+        "services": hop.services,
+        "size_before_bytes": hop.size_before_bytes,
+        "size_after_bytes": hop.size_after_bytes,
+        "fetch_bytes": hop.fetch_bytes,
+    }
+    if files:
+        answer["files"] = [{"path": path, "change": change} for path, change in hop.paths.items()]
+    print_json(answer)
+
+
+def _print_words(hop: "Hop", *, files: bool) -> None:
+    from reprov.domain.entry import show
+
+    if hop.packages:
+        rows = [(change.name, change.arch, change.change, change.before or "-", change.after or "-") for change in hop.packages]
+        print_table(Table.of("PACKAGE", "ARCH", "CHANGE", "BEFORE", "AFTER", rows=rows))
+        click.echo()
+    if files and hop.paths:
+        print_table(Table.of("CHANGE", "PATH", rows=[(change, show(path)) for path, change in hop.paths.items()]))
+        click.echo()
+    click.echo("packages: " + _sums([change.change for change in hop.packages]))
+    click.echo("paths:    " + (", ".join(f"{human_count(count)} {change}" for change, count in _counts(hop).items() if count) or "none"))
+    click.echo("services: " + (", ".join(hop.services) or "none"))
+    click.echo(
+        f"size:     {human_size(hop.size_before_bytes)} -> {human_size(hop.size_after_bytes)}, {human_size(hop.fetch_bytes)} to fetch"
+    )
+
+
+def _counts(hop: "Hop") -> dict[str, int]:
+    from reprov.domain.hop import CHANGES
+
+    return {change: hop.count(change) for change in CHANGES}
+
+
+def _sums(words: list[str]) -> str:
+    return ", ".join(f"{human_count(words.count(word))} {word}" for word in sorted(set(words))) or "none"

@@ -1,0 +1,149 @@
+"""A tree becomes a release: looked at, hashed, laid down in the store, and there with one rename."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from reprov.adapters import candidate as look
+from reprov.adapters import release_files
+from reprov.adapters.files import opened_directory, scan_tree
+from reprov.adapters.library import Library
+from reprov.adapters.package_database import read_packages
+from reprov.adapters.place import Placed, place_tree
+from reprov.adapters.pool import Pool
+from reprov.adapters.store import Store
+from reprov.domain import hop
+from reprov.domain import store_layout as layout
+from reprov.domain.manifest import Manifest
+from reprov.domain.packages import PackageSet
+from reprov.domain.release import MANIFEST_NAME, PACKAGES_NAME, Release, ReleaseId
+from reprov.domain.resolved_role import ResolvedRole
+from reprov.errors import InvalidInput, Refused
+from reprov.events import Monitor, phase
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A tree that is to become a release."""
+
+    id: ReleaseId
+    tree: Path
+    concerns: tuple[str, ...]
+    """Whose ownership lists it is published with, in the order in which they are tried."""
+    filesystems: tuple[str, ...]
+    role: ResolvedRole | None = None
+    """Of a tree that reprov built: it is moved into the store. A foreign one is copied."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What publishing made."""
+
+    release: Release
+    paths: int
+    """Of every kind, the root included."""
+    size_bytes: int
+    new_bytes: int
+    """Content that the store did not have."""
+    hops: tuple[ReleaseId, ...]
+    """The releases that it was compared with."""
+
+
+def built(root: Path, release: ReleaseId) -> Candidate:
+    """What `reprov build` left for this release. Raises `InvalidInput` when it was not built."""
+    store = Store(root)
+    folder = store.build(release)
+    if not (folder / layout.ROLE_NAME).is_file():
+        if store.has(release):
+            raise _already(store, release)
+        raise InvalidInput(f"{release} is not built in {root}", hint=f"reprov build {release.role} --version {release.version}")
+    role = ResolvedRole.parse((folder / layout.ROLE_NAME).read_text(encoding="utf-8"), str(folder / layout.ROLE_NAME))
+    if role.id != release:
+        raise InvalidInput(f"{folder / layout.ROLE_NAME}: it says that it is {role.id}")
+    return Candidate(release, folder / "tree", role.excludes, role.filesystems, role)
+
+
+def publish(root: Path, library: Path | None, candidate: Candidate, monitor: Monitor) -> Published:
+    """Seal the tree into the store at `root`, which is made when it is missing; lists in `library` shadow others of their name."""
+    lists = release_files.read_lists(Library.default(library), candidate.concerns)
+    look.check_before_scan(candidate.tree, root)
+    store = Store.created(root)
+    with store.locked(monitor):
+        if store.has(candidate.id):
+            raise _already(store, candidate.id)
+        _clean(store)
+        with phase(monitor, "scan", f"hashing {candidate.tree}") as progress:
+            manifest = scan_tree(candidate.tree, progress=progress)
+        look.check_scanned(candidate.tree, manifest)
+        family = candidate.role.family if candidate.role else look.family(candidate.tree, manifest)
+        machine = look.machine(candidate.tree, manifest)
+        packages = read_packages(candidate.tree, family, manifest, monitor)
+        placed = _place(store, candidate, manifest, monitor)
+        earlier = store.releases(candidate.id.role)
+        files = {MANIFEST_NAME: release_files.compress(manifest), PACKAGES_NAME: packages.to_json().encode(), **lists}
+        if candidate.role:
+            files[layout.ROLE_NAME] = candidate.role.to_json().encode()
+        release = Release(
+            id=candidate.id,
+            serial=layout.next_serial(earlier),
+            created_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            family=family,
+            machine=machine,
+            filesystems=candidate.filesystems,
+            files=release_files.digests(files),
+        )
+        hops = _hops(store, layout.hop_bases(earlier), manifest, packages, monitor)
+        temporary = store.root / layout.RELEASES / layout.temporary_name(candidate.id)
+        release_files.write(temporary, {**files, **hops.files, layout.RELEASE_NAME: release.to_json().encode()})
+        _seal(store, release, placed, monitor)
+        if candidate.role:
+            store.discard_build(candidate.id)
+    return Published(release, len(manifest.entries), hop.content_bytes(manifest), placed.new_bytes, hops.bases)
+
+
+@dataclass(frozen=True, slots=True)
+class _Hops:
+    bases: tuple[ReleaseId, ...]
+    files: dict[str, bytes]
+
+
+def _already(store: Store, release: ReleaseId) -> Refused:
+    return Refused(f"{release} is already published in {store.root}", hint="a release never changes: give the tree a new version")
+
+
+def _clean(store: Store) -> None:
+    for path in store.leftovers():
+        if path.name.startswith(layout.TEMPORARY_PREFIX):
+            store.remove(path)
+
+
+def _place(store: Store, candidate: Candidate, manifest: Manifest, monitor: Monitor) -> Placed:
+    target = store.root / layout.TREES / layout.temporary_name(candidate.id)
+    size_bytes = sum(entry.size for entry in manifest.entries.values())
+    with phase(monitor, "place", f"laying down {candidate.id}", files=len(manifest.entries), size_bytes=size_bytes) as progress:
+        target.mkdir(mode=0o700)
+        with opened_directory(candidate.tree) as tree_fd, opened_directory(target) as target_fd, opened_directory(store.root) as store_fd:
+            return place_tree(manifest, tree_fd, target_fd, Pool(store_fd), linkable=candidate.role is not None, progress=progress)
+
+
+def _hops(store: Store, bases: tuple[Release, ...], manifest: Manifest, packages: PackageSet, monitor: Monitor) -> _Hops:
+    files: dict[str, bytes] = {}
+    with phase(monitor, "hops", "comparing with earlier releases") as progress:
+        for base in bases:
+            change = hop.between(store.manifest(base.id), manifest, store.packages(base.id), packages)
+            files[f"hops/{base.id.version}/packages.diff"] = change.packages_diff().encode()
+            files[f"hops/{base.id.version}/changed.list"] = change.changed_list().encode("ascii")
+            progress.advance(files=len(change.paths))
+    return _Hops(tuple(base.id for base in bases), files)
+
+
+def _seal(store: Store, release: Release, placed: Placed, monitor: Monitor) -> None:
+    """Everything on the disk, then into the pool, then visible: an object of the pool never lacks its content after a power cut."""
+    temporary = store.root / layout.TREES / layout.temporary_name(release.id)
+    with phase(monitor, "seal", f"sealing {release.id}"):
+        store.sync()
+        with opened_directory(temporary) as tree_fd, opened_directory(store.root) as store_fd:
+            pool = Pool(store_fd)
+            for key, path in placed.objects.items():
+                pool.take(key, path, dir_fd=tree_fd)
+        store.seal(release.id)
