@@ -9,6 +9,7 @@ from contextlib import suppress
 from reprov.adapters import kernel
 from reprov.adapters.exchange import staged_name
 from reprov.adapters.files import apply_metadata, opened_directory, read_entry
+from reprov.adapters.node_state import STAGED
 from reprov.adapters.volumes import Volumes
 from reprov.domain.entry import ancestors_of, parent_of, show
 from reprov.domain.journal import Journal, Linked
@@ -82,17 +83,16 @@ def release_old_side(volumes: Volumes, journal: Journal) -> None:
     for directory in journal.rebuilt:
         paths |= {path for path, is_dir in _below(volumes, directory) if not is_dir}
     for path in paths:
-        volume = journal.volume_of(path)
-        staged = staged_name(volumes, volume, path)
-        holder = _holder(volumes, path)
-        if holder is None:
-            continue
-        try:
-            inode = _inode(path.rpartition("/")[2], holder)
-            if inode is not None and inode == _inode(staged, volumes.own_fds[volume]):
-                os.unlink(staged, dir_fd=volumes.own_fds[volume])
-        finally:
-            os.close(holder)
+        _release(volumes, journal.volume_of(path), path)
+
+
+def release_all(volumes: Volumes, owned: OwnedByNode) -> None:
+    """Unlink the node's files from the staged trees without a journal that lists them, each only if the live path is the same file."""
+    for volume, own_fd in volumes.own_fds.items():
+        with suppress(FileNotFoundError), opened_directory(STAGED, dir_fd=own_fd) as fd:
+            for path, is_dir in list(_walk(fd, volume)):
+                if not is_dir and owned(path, False):
+                    _release(volumes, volume, path)
 
 
 def immovable(volumes_root_fd: int, paths: Iterable[tuple[str, bool]]) -> dict[str, str]:
@@ -115,6 +115,19 @@ def immovable(volumes_root_fd: int, paths: Iterable[tuple[str, bool]]) -> dict[s
             finally:
                 os.close(fd)
     return found
+
+
+def _release(volumes: Volumes, volume: str, path: str) -> None:
+    staged = staged_name(volumes, volume, path)
+    holder = _holder(volumes, path)
+    if holder is None:
+        return
+    try:
+        inode = _inode(path.rpartition("/")[2], holder)
+        if inode is not None and inode == _inode(staged, volumes.own_fds[volume]):
+            os.unlink(staged, dir_fd=volumes.own_fds[volume])
+    finally:
+        os.close(holder)
 
 
 def _link_one(volumes: Volumes, volume: str, path: str) -> list[Linked]:
@@ -219,7 +232,7 @@ def _walk(dir_fd: int, prefix: str) -> Iterator[tuple[str, bool]]:
     with os.scandir(dir_fd) as found:
         names = sorted((item.name, item.is_dir(follow_symlinks=False)) for item in found)
     for name, is_dir in names:
-        path = f"{prefix}/{name}"
+        path = f"{prefix}/{name}" if prefix else name
         yield path, is_dir
         if is_dir:
             with opened_directory(name, dir_fd=dir_fd) as fd:

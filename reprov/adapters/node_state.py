@@ -61,8 +61,10 @@ class NodeState:
     def create(self) -> None:
         """Make the directory on the first change of a node."""
         if not self.exists:
+            before = self.root.stat()
             self.directory.mkdir(mode=0o700)
             sync_directory(self.root)
+            os.utime(self.root, ns=(before.st_atime_ns, before.st_mtime_ns))
 
     @contextmanager
     def locked(self, what: str) -> Iterator[None]:

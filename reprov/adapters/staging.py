@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from reprov.adapters import kernel
 from reprov.adapters.discard import discard
-from reprov.adapters.files import apply_metadata, digest_at
+from reprov.adapters.files import apply_metadata, digests_at
 from reprov.adapters.node_state import INCOMING, LEFTOVER, STAGED
 from reprov.adapters.survey import signature_of
 from reprov.adapters.volumes import Volumes
@@ -66,14 +66,15 @@ class Staging:
 
     def verify(self, progress: Progress) -> None:
         """Read every file that was written back from the disk and check its digest: what came over the wire is believed only now."""
-        for entry, volume in self._unverified:
-            found = digest_at(self._staged(volume, entry.path), dir_fd=self._volumes.own_fds[volume], from_disk=True)
-            if found != entry.digest:
-                raise ReprovError(
-                    f"{show(entry.path)} is not what the manifest says (sha256 {found[:12]}..., wanted {entry.digest[:12]}...)",
-                    hint="the tree on the server was altered, or the disk is failing; run `reprov releases --check` on the server",
-                )
-            progress.advance(files=1, size_bytes=entry.size)
+        for volume, own_fd in self._volumes.own_fds.items():
+            wanted = {self._staged(volume, entry.path): entry for entry, where in self._unverified if where == volume}
+            for staged, found in digests_at(list(wanted), dir_fd=own_fd, progress=progress, from_disk=True).items():
+                entry = wanted[staged]
+                if found != entry.digest:
+                    raise ReprovError(
+                        f"{show(entry.path)} is not what the manifest says (sha256 {found[:12]}..., wanted {entry.digest[:12]}...)",
+                        hint="the tree on the server was altered, or the disk is failing; run `reprov releases --check` on the server",
+                    )
 
     def _staged(self, volume: str, path: str) -> str:
         return f"{STAGED}/{self._volumes.inside(volume, path)}"

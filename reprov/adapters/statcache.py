@@ -30,10 +30,6 @@ class StatCache:
     entries: Mapping[str, Entry]
     signatures: Mapping[str, Signature]
 
-    def lookup(self, path: str, signature: Signature) -> Entry | None:
-        """The entry of a path if nothing has happened to it since."""
-        return self.entries[path] if self.signatures.get(path) == signature else None
-
 
 EMPTY = StatCache({}, {})
 

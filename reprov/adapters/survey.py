@@ -5,7 +5,7 @@ import stat
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from reprov.adapters.files import digest_at, kind_of, opened_directory, read_entry
+from reprov.adapters.files import digest_at, opened_directory, read_entry
 from reprov.adapters.statcache import StatCache
 from reprov.domain.comparison import covers
 from reprov.domain.entry import Entry, Kind
@@ -15,7 +15,7 @@ from reprov.events import Progress
 
 OWN_DIRECTORY: Final = ".reprov"
 # What a running system makes of its own accord and no image ships: the node's, whatever the lists say.
-_NODE_KINDS = (Kind.SOCKET, Kind.FIFO, Kind.CHAR, Kind.BLOCK)
+_NODE_KINDS = (stat.S_IFSOCK, stat.S_IFIFO, stat.S_IFCHR, stat.S_IFBLK)
 
 
 def signature_of(status: os.stat_result) -> Signature:
@@ -84,7 +84,7 @@ class _Surveyor:
 
     def visit(self, dir_fd: int, prefix: str, device: int) -> None:
         """Record what a directory holds, and enter what has to be entered. Runs for every directory of a node: kept flat for speed."""
-        lookup, owner_of = self.cache.lookup, self.ownership.of
+        signatures, known_entries, owner_of = self.cache.signatures, self.cache.entries, self.ownership.of
         deeper: list[tuple[str, str]] = []
         with os.scandir(dir_fd) as found:
             for item in found:
@@ -101,7 +101,7 @@ class _Surveyor:
                     continue
                 is_dir = stat.S_ISDIR(status.st_mode)
                 verdict = owner_of(path, is_dir=is_dir)
-                if verdict.owner is not Owner.IMAGE or (kind_of(status) in _NODE_KINDS and path not in self.target):
+                if verdict.owner is not Owner.IMAGE or (stat.S_IFMT(status.st_mode) in _NODE_KINDS and path not in self.target):
                     if verdict.owner is Owner.IMAGE:
                         verdict = Verdict(Owner.KEEP, None)
                     self.verdicts[path] = verdict
@@ -110,9 +110,11 @@ class _Surveyor:
                     if is_dir and verdict.owner is Owner.ADD_ONLY and known is not None and known.kind is Kind.DIR:
                         deeper.append((name, path))
                     continue
-                signature = Signature(status.st_dev, status.st_ino, status.st_ctime_ns, status.st_size)
-                entry = lookup(path, signature)
-                if entry is None:
+                known_signature = signatures.get(path)
+                if known_signature == (status.st_dev, status.st_ino, status.st_ctime_ns, status.st_size):
+                    signature, entry = known_signature, known_entries[path]
+                else:
+                    signature = signature_of(status)
                     entry = read_entry(path, status, name, dir_fd=dir_fd)
                     if entry.kind is Kind.FILE:
                         self._unknown.append(path)

@@ -186,10 +186,15 @@ class _Comparer:
         for entry in self.target.values():
             if entry.link_group:
                 wanted.setdefault(entry.link_group, []).append(entry.path)
-        shared: dict[tuple[int, int], list[str]] = {}
-        for path, signature in self.scan.signatures.items():
-            if path in self.target and path not in self.scan.verdicts and self.target[path].kind is Kind.FILE:
-                shared.setdefault((signature.device, signature.inode), []).append(path)
+        seen: set[tuple[int, ...]] = set()
+        several: set[tuple[int, ...]] = set()
+        for signature in self.scan.signatures.values():
+            inode = signature[:2]
+            (several if inode in seen else seen).add(inode)
+        shared: dict[tuple[int, ...], list[str]] = {}
+        for path, signature in self.scan.signatures.items() if several else ():
+            if signature[:2] in several and path in self.target and path not in self.scan.verdicts and self.target[path].kind is Kind.FILE:
+                shared.setdefault(signature[:2], []).append(path)
         whole = {tuple(paths) for paths in wanted.values()}
         for paths in wanted.values():
             if any(path in self.changes for path in paths):

@@ -16,7 +16,7 @@ from reprov.adapters.source import fetch_release
 from reprov.adapters.statcache import StatCache
 from reprov.adapters.survey import survey
 from reprov.adapters.volumes import can_clone, room_of
-from reprov.domain.comparison import Blocker, Installed, compare, covers
+from reprov.domain.comparison import Blocker, Change, Installed, compare, covers
 from reprov.domain.entry import Kind, is_below, parent_of, show
 from reprov.domain.mounts import Mount
 from reprov.domain.ownership import Owner
@@ -102,7 +102,7 @@ def prepared(node: Node, source: Source, release: ReleaseId, folder: Path, monit
             *_blockers_of_machine(target),
             *_blockers_of_rsync(monitor),
             *comparison.blockers,
-            *_blockers_of_flags(root_fd, swaps.ops),
+            *_blockers_of_flags(root_fd, swaps.ops, comparison.changes),
             *blockers_of_space(needs, {volume: room_of(node.root, volume) for volume in needs}),
         )
         plan = Plan(release, installed.release.id if installed else None, source.text, comparison, swaps, placements, needs, blockers)
@@ -152,9 +152,13 @@ def _blockers_of_rsync(monitor: Monitor) -> list[Blocker]:
     return []
 
 
-def _blockers_of_flags(root_fd: int, ops: Sequence[Op]) -> list[Blocker]:
-    """Immutable and append-only paths that would have to be exchanged, and directories in which something would have to be."""
-    paths = {op.path for op in ops} | {parent_of(op.path) for op in ops}
+def _blockers_of_flags(root_fd: int, ops: Sequence[Op], changes: Sequence[Change]) -> list[Blocker]:
+    """Immutable and append-only paths that would change, and directories in which something would: somebody wanted them to stay.
+
+    The kernel minds only what is exchanged itself, not what lies in a directory that is.
+    """
+    paths = {op.path for op in ops} | {change.path for change in changes if change.before is not None}
+    paths |= {parent_of(path) for path in paths} | {parent_of(change.path) for change in changes}
     found = immovable(root_fd, [(path, False) for path in sorted(paths)])
     return [
         Blocker(path, f"is {flag} (chattr) and would have to be exchanged", f"chattr -{flag[0]} {show(path)}, or keep it by a list")
@@ -165,6 +169,10 @@ def _blockers_of_flags(root_fd: int, ops: Sequence[Op]) -> list[Blocker]:
 def plan_upgrade(root: Path, source: Source, role: str | None, version: str, monitor: Monitor) -> Plan:
     """The plan of an upgrade, with its blockers; nothing of the node is changed but the cache of what was read."""
     node = inspect_node(root)
+    if node.state.is_interrupted():
+        monitor.emit(
+            Note("a change of this node was interrupted; `reprov recover` finishes or undoes it, and this plan may then be another")
+        )
     release = choose_release(node, role, version)
     with tempfile.TemporaryDirectory(prefix="reprov-") as folder, prepared(node, source, release, Path(folder), monitor) as ready:
         return ready.plan

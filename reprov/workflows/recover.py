@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from reprov.adapters.kept import OwnedByNode, reconcile
+from reprov.adapters.kept import OwnedByNode, reconcile, release_all
 from reprov.adapters.release_reader import ReleaseFiles
 from reprov.adapters.staging import set_aside, unstage
 from reprov.adapters.volumes import Volumes, opened_volumes
@@ -60,9 +60,12 @@ def settle(node: Node, monitor: Monitor) -> None:
 
 
 def _abandon_unstarted(node: Node, volumes: Volumes, deployment: Deployment, monitor: Monitor) -> None:
-    """No journal: nothing has been exchanged."""
+    """No journal: nothing has been exchanged. Links of the node's own files must not stay: cron ignores what has two names."""
     if deployment.state is State.ROLLING_BACK:
+        release_all(volumes, _ownership_of(node, deployment))
         put_back_previous(volumes)
+    elif deployment.state is State.COMMITTING:
+        unstage(volumes)
     else:
         set_aside(volumes)
     node.state.write_deployment(deployment.abandoned(now()), note=f"given up while {deployment.state}")

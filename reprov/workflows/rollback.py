@@ -6,7 +6,7 @@ from pathlib import Path
 
 from reprov.adapters.discard import discard
 from reprov.adapters.files import digest_at, opened_directory
-from reprov.adapters.kept import OwnedByNode, immovable
+from reprov.adapters.kept import OwnedByNode, immovable, release_all
 from reprov.adapters.mounts import MountWatch
 from reprov.adapters.node_state import INCOMING, PREVIOUS
 from reprov.adapters.previous import changed_files, restore
@@ -213,6 +213,8 @@ def _exchange(
     except NeedsAttention:
         raise
     except BaseException as error:
+        if node.state.journal() is None:  # undoing would have done it
+            release_all(volumes, owned)
         put_back_previous(volumes)
         node.state.drop_journal()
         node.state.write_deployment(rolling.abandoned(now()), note=f"undone: {error}")

@@ -117,6 +117,7 @@ def _adopt(node: Node, ready: Prepared) -> Upgraded:
             deployment, state=deployment.state or State.COMMITTED, installed=ready.plan.release, source=ready.plan.source, changed_at=now()
         )
         node.state.write_deployment(renamed, note="content was the release's already")
+        record.save_live(node, record.known_of(ready.scan), ready.target)
         deployment = renamed
     return Upgraded(ready.plan, deployment.state, 0.0)
 
