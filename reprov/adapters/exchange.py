@@ -83,6 +83,11 @@ def make_staged(volumes: Volumes, volume: str) -> None:
         os.mkdir(STAGED, 0o700, dir_fd=volumes.own_fds[volume])
 
 
+def prepared_at_ns(volumes: Volumes, volume: str) -> int:
+    """When the volume's placeholder was made, by the kernel's clock: what is staged is older, what a commit meets is younger."""
+    return os.stat(_PLACEHOLDER, dir_fd=volumes.own_fds[volume], follow_symlinks=False).st_mtime_ns
+
+
 def place_staged(volumes: Volumes, op: Op) -> None:
     """Put the placeholder at the staged path, making the directories above it."""
     own_fd = volumes.own_fds[op.volume]

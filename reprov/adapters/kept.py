@@ -4,7 +4,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 from reprov.adapters import kernel
 from reprov.adapters.exchange import staged_name
@@ -43,11 +43,12 @@ def link_kept(volumes: Volumes, volume_of: Callable[[str], str], linked: Iterabl
     return tuple(found)
 
 
-def reconcile(volumes: Volumes, journal: Journal, owned: OwnedByNode) -> None:
+def reconcile(volumes: Volumes, journal: Journal, owned: OwnedByNode, *, newer_than_ns: int = 0) -> None:
     """Bring over what changed in the node's files between their linking and the exchange.
 
     The staged side is the tree that was live until now. A file that was replaced or removed there, and not here, is
-    replaced or removed here; what is new there is linked here; what changed on the live side since is newer and stays.
+    replaced or removed here; what is new there (and, for an undo, newer than the release's own files) is linked here;
+    what changed on the live side since is newer and stays.
     """
     known = {item.path: item.inode for item in journal.linked}
     for path, inode in known.items():
@@ -68,7 +69,8 @@ def reconcile(volumes: Volumes, journal: Journal, owned: OwnedByNode) -> None:
         finally:
             os.close(holder)
     for volume, path in _new_on_the_old_side(volumes, journal, owned, known):
-        holder = _holder(volumes, path)
+        status = os.stat(staged_name(volumes, volume, path), dir_fd=volumes.own_fds[volume], follow_symlinks=False)
+        holder = _holder(volumes, path) if status.st_ctime_ns > newer_than_ns else None
         if holder is not None:
             try:
                 if _inode(path.rpartition("/")[2], holder) is None:
@@ -125,7 +127,8 @@ def _release(volumes: Volumes, volume: str, path: str) -> None:
     try:
         inode = _inode(path.rpartition("/")[2], holder)
         if inode is not None and inode == _inode(staged, volumes.own_fds[volume]):
-            os.unlink(staged, dir_fd=volumes.own_fds[volume])
+            with _same_time(staged, volumes.own_fds[volume]):
+                os.unlink(staged, dir_fd=volumes.own_fds[volume])
     finally:
         os.close(holder)
 
@@ -138,9 +141,10 @@ def _link_one(volumes: Volumes, volume: str, path: str) -> list[Linked]:
             return []
         try:
             make_directories(volumes, volume, parent_of(path))
-            with suppress(FileNotFoundError):
-                os.unlink(staged, dir_fd=own_fd)
-            os.link(path.rpartition("/")[2], staged, src_dir_fd=holder, dst_dir_fd=own_fd, follow_symlinks=False)
+            with _same_time(staged, own_fd):
+                with suppress(FileNotFoundError):
+                    os.unlink(staged, dir_fd=own_fd)
+                os.link(path.rpartition("/")[2], staged, src_dir_fd=holder, dst_dir_fd=own_fd, follow_symlinks=False)
             inode = _inode(staged, own_fd)
             assert inode is not None
             return [Linked(path, inode)]
@@ -193,11 +197,22 @@ def make_directories(volumes: Volumes, volume: str, path: str) -> None:
     for directory in (*ancestors_of(path), path):
         if len(directory) <= len(volume):
             continue
+        staged = staged_name(volumes, volume, directory)
         try:
-            os.mkdir(staged_name(volumes, volume, directory), 0o700, dir_fd=own_fd)
+            with _same_time(staged, own_fd):
+                os.mkdir(staged, 0o700, dir_fd=own_fd)
         except FileExistsError:
             continue
         _copy_directory_metadata(volumes, volume, directory)
+
+
+@contextmanager
+def _same_time(staged: str, own_fd: int) -> Iterator[None]:
+    """Change a staged directory without moving its time: that is what the release, or the node, gave it."""
+    parent = staged.rpartition("/")[0]
+    before = os.stat(parent, dir_fd=own_fd, follow_symlinks=False)
+    yield
+    os.utime(parent, ns=(before.st_atime_ns, before.st_mtime_ns), dir_fd=own_fd, follow_symlinks=False)
 
 
 def _copy_directory_metadata(volumes: Volumes, volume: str, path: str) -> None:

@@ -103,7 +103,7 @@ def undo(volumes: Volumes, journal: Journal, owned: OwnedByNode, *, cause: BaseE
                 exchange.exchange(volumes, op)
         for op in _of_kind(journal, OpKind.CREATE):
             exchange.clear_live_placeholder(volumes, op)
-        kept.reconcile(volumes, journal, owned)
+        kept.reconcile(volumes, journal, owned, newer_than_ns=exchange.prepared_at_ns(volumes, journal.volumes[0]))
         for entry in journal.ops:
             if entry.op.kind in (OpKind.SWAP, OpKind.CREATE):
                 exchange.clear_marks(volumes, entry.op)

@@ -219,7 +219,7 @@ def _directory_changes(ready: Prepared, scan: Scan) -> tuple[DirectoryChange, ..
     after = {}
     for op in swaps.ops:
         path = parent_of(op.path)
-        if op.kind is not OpKind.CARRY and scan.kind_at(path) is Kind.DIR:
+        if scan.kind_at(path) is Kind.DIR:
             mine = path in target and path not in scan.verdicts and target[path].kind is Kind.DIR
             after[path] = target[path] if mine else scan.entries[path]
     after.update({change.path: change.after for change in swaps.directories if change.after is not None})
