@@ -9,6 +9,8 @@ from reprov.adapters import kernel
 from reprov.adapters.files import opened_directory
 from reprov.errors import NeedsAttention
 
+_FLAGS = kernel.IMMUTABLE | kernel.APPEND_ONLY
+
 
 class _Remove(Protocol):
     def __call__(self, path: str, *, dir_fd: int) -> None: ...
@@ -35,15 +37,23 @@ def discard(name: str, *, dir_fd: int) -> None:
 
 
 def _without_flags(remove: _Remove, name: str, dir_fd: int) -> None:
-    """Remove a name; an immutable or append-only flag that the old tree still carries is taken off first."""
+    """Remove a name; an immutable or append-only flag that it or its directory still carries is taken off first."""
     try:
         remove(name, dir_fd=dir_fd)
     except PermissionError as error:
         if error.errno != errno.EPERM:
             raise
-        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=dir_fd)
-        try:
-            kernel.set_inode_flags(fd, kernel.inode_flags(fd) & ~(kernel.IMMUTABLE | kernel.APPEND_ONLY))
-        finally:
-            os.close(fd)
+        _take_off_flags(dir_fd)
+        if not stat.S_ISLNK(os.stat(name, dir_fd=dir_fd, follow_symlinks=False).st_mode):  # symlinks have none
+            fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=dir_fd)
+            try:
+                _take_off_flags(fd)
+            finally:
+                os.close(fd)
         remove(name, dir_fd=dir_fd)
+
+
+def _take_off_flags(fd: int) -> None:
+    flags = kernel.inode_flags(fd)
+    if flags & _FLAGS:
+        kernel.set_inode_flags(fd, flags & ~_FLAGS)

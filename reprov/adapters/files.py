@@ -20,6 +20,7 @@ from reprov.errors import ReprovError
 from reprov.events import Progress
 
 _READ_BYTES = 1 << 20
+_SEND_BYTES = 1 << 30
 _HASH_BATCH = 64
 _HASH_THREADS = 2  # sha256 releases the interpreter lock; more threads than this only compete for it
 
@@ -171,6 +172,40 @@ def link_groups(inodes: dict[str, tuple[int, int]]) -> dict[str, int]:
     for number, paths in enumerate(shared, start=1):
         groups.update(dict.fromkeys(paths, number))
     return groups
+
+
+def copy_content(source_fd: int, destination_fd: int) -> bool:
+    """Give an empty file the content of another: by sharing blocks where the filesystem can, else by its data ranges, holes kept.
+
+    Returns True when the blocks are shared, so that nothing was copied that could be wrong. A source that is cut off
+    meanwhile gives a shorter file; the caller's digest, or its look at the source, tells.
+    """
+    try:
+        kernel.clone(source_fd, destination_fd)
+        return True
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            raise
+    size = os.fstat(source_fd).st_size
+    for start, end in _data_ranges(source_fd, size):
+        os.lseek(destination_fd, start, os.SEEK_SET)
+        while start < end and (sent := os.sendfile(destination_fd, source_fd, start, min(end - start, _SEND_BYTES))):
+            start += sent
+    os.ftruncate(destination_fd, size)
+    return False
+
+
+def _data_ranges(fd: int, size: int) -> Iterator[tuple[int, int]]:
+    end = 0
+    while end < size:
+        try:
+            start = os.lseek(fd, end, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # nothing but a hole up to the end
+                return
+            raise
+        end = os.lseek(fd, start, os.SEEK_HOLE)
+        yield start, end
 
 
 def apply_metadata(entry: Entry, name: str, *, dir_fd: int) -> None:

@@ -22,10 +22,14 @@ OwnedByNode = Callable[[str, bool], bool]
 """Whether a path (and: is it a directory) is kept or add-only."""
 
 
-def link_kept(volumes: Volumes, volume_of: Callable[[str], str], linked: Iterable[str], rebuilt: Iterable[str]) -> tuple[Linked, ...]:
+def link_kept(
+    volumes: Volumes, volume_of: Callable[[str], str], linked: Iterable[str], rebuilt: Iterable[str], owned: OwnedByNode
+) -> tuple[Linked, ...]:
     """Put the node's files into the staged trees as links, directories made again; returns every link with its inode.
 
-    A file that is replaced while it is being linked is tried again; one that has gone is left out.
+    A file that is replaced while it is being linked is tried again; one that has gone is left out. What is the image's in
+    a directory of the node's is not linked: staging has put the release's there. Raises `ReprovError` when the staged
+    tree has something else than directories on the way to one of these paths.
     """
     found: list[Linked] = []
     for path in linked:
@@ -35,6 +39,8 @@ def link_kept(volumes: Volumes, volume_of: Callable[[str], str], linked: Iterabl
         make_directories(volumes, volume, directory)
         _copy_directory_metadata(volumes, volume, directory)
         for path, is_dir in _below(volumes, directory):
+            if not owned(path, is_dir):
+                continue
             if is_dir:
                 make_directories(volumes, volume, path)
                 _copy_directory_metadata(volumes, volume, path)
@@ -65,16 +71,18 @@ def reconcile(volumes: Volumes, journal: Journal, owned: OwnedByNode, *, newer_t
                 with suppress(FileNotFoundError):
                     os.unlink(name, dir_fd=holder)
             else:
-                _bring_over(volumes, volume, path, name, holder)
+                _bring_over(volumes, volume, path, holder, instead_of=inode)
         finally:
             os.close(holder)
     for volume, path in _new_on_the_old_side(volumes, journal, owned, known):
         status = os.stat(staged_name(volumes, volume, path), dir_fd=volumes.own_fds[volume], follow_symlinks=False)
-        holder = _holder(volumes, path) if status.st_ctime_ns > newer_than_ns else None
+        if status.st_ctime_ns <= newer_than_ns:
+            continue
+        _make_live_directories(volumes, volume, parent_of(path))
+        holder = _holder(volumes, path)
         if holder is not None:
             try:
-                if _inode(path.rpartition("/")[2], holder) is None:
-                    _bring_over(volumes, volume, path, path.rpartition("/")[2], holder)
+                _bring_over(volumes, volume, path, holder, instead_of=None)
             finally:
                 os.close(holder)
 
@@ -120,33 +128,33 @@ def immovable(volumes_root_fd: int, paths: Iterable[tuple[str, bool]]) -> dict[s
 
 
 def _release(volumes: Volumes, volume: str, path: str) -> None:
-    staged = staged_name(volumes, volume, path)
     holder = _holder(volumes, path)
     if holder is None:
         return
     try:
         inode = _inode(path.rpartition("/")[2], holder)
-        if inode is not None and inode == _inode(staged, volumes.own_fds[volume]):
-            with _same_time(staged, volumes.own_fds[volume]):
-                os.unlink(staged, dir_fd=volumes.own_fds[volume])
+        with suppress(FileNotFoundError), _staged_holder(volumes, volume, path) as staged_fd:
+            name = path.rpartition("/")[2]
+            if inode is not None and inode == _inode(name, staged_fd):
+                with _same_time(staged_fd):
+                    os.unlink(name, dir_fd=staged_fd)
     finally:
         os.close(holder)
 
 
 def _link_one(volumes: Volumes, volume: str, path: str) -> list[Linked]:
-    own_fd, staged = volumes.own_fds[volume], staged_name(volumes, volume, path)
     for _ in range(_ATTEMPTS):
         holder = _holder(volumes, path)
         if holder is None:
             return []
         try:
             make_directories(volumes, volume, parent_of(path))
-            with _same_time(staged, own_fd):
+            name = path.rpartition("/")[2]
+            with _staged_holder(volumes, volume, path) as staged_fd, _same_time(staged_fd):
                 with suppress(FileNotFoundError):
-                    os.unlink(staged, dir_fd=own_fd)
-                os.link(path.rpartition("/")[2], staged, src_dir_fd=holder, dst_dir_fd=own_fd, follow_symlinks=False)
-            inode = _inode(staged, own_fd)
-            assert inode is not None
+                    os.unlink(name, dir_fd=staged_fd)
+                os.link(name, name, src_dir_fd=holder, dst_dir_fd=staged_fd, follow_symlinks=False)
+                inode = os.stat(name, dir_fd=staged_fd, follow_symlinks=False).st_ino
             return [Linked(path, inode)]
         except FileNotFoundError:
             # Either it has gone for good, or it was replaced by rename at this very instant (hazard 12).
@@ -157,12 +165,58 @@ def _link_one(volumes: Volumes, volume: str, path: str) -> list[Linked]:
     raise ReprovError(f"{show(path)} is being replaced all the time and cannot be linked", hint="stop what writes it, and run it again")
 
 
-def _bring_over(volumes: Volumes, volume: str, path: str, name: str, holder: int) -> None:
-    own_fd = volumes.own_fds[volume]
+def _bring_over(volumes: Volumes, volume: str, path: str, holder: int, *, instead_of: int | None) -> None:
+    """Put a file of the staged side at its live path, in the place of this inode (None: of nothing) or a hole, of nothing newer."""
+    own_fd, staged, name = volumes.own_fds[volume], staged_name(volumes, volume, path), path.rpartition("/")[2]
+    with suppress(FileExistsError):
+        _link(staged, name, own_fd, holder)
+        return
+    if instead_of is None:
+        return
     with suppress(FileNotFoundError):
         os.unlink(_TEMPORARY, dir_fd=holder)
-    os.link(staged_name(volumes, volume, path), _TEMPORARY, src_dir_fd=own_fd, dst_dir_fd=holder, follow_symlinks=False)
-    os.rename(_TEMPORARY, name, src_dir_fd=holder, dst_dir_fd=holder)
+    if not _link(staged, _TEMPORARY, own_fd, holder):
+        return
+    # What comes out shows whether somebody was faster; then it goes back, and what comes out then shows the same again.
+    outgoing: int | None = instead_of
+    incoming = _inode(_TEMPORARY, holder)
+    with suppress(FileNotFoundError):  # removed meanwhile, and that is newer
+        while True:
+            kernel.exchange(_TEMPORARY, name, first_dir_fd=holder, second_dir_fd=holder)
+            found = _inode(_TEMPORARY, holder)
+            if found == outgoing:
+                break
+            outgoing, incoming = incoming, found
+    os.unlink(_TEMPORARY, dir_fd=holder)
+
+
+def _link(source: str, name: str, source_dir_fd: int, dir_fd: int) -> bool:
+    """Give a file a second name; False when it has gone. One that is replaced at that very instant is tried again (hazard 12)."""
+    for _ in range(_ATTEMPTS):
+        try:
+            os.link(source, name, src_dir_fd=source_dir_fd, dst_dir_fd=dir_fd, follow_symlinks=False)
+            return True
+        except FileNotFoundError:
+            if _inode(source, source_dir_fd) is None:
+                return False
+    raise ReprovError(f"{show(name)} is being replaced all the time and cannot be linked", hint="stop what writes it, and run it again")
+
+
+def _make_live_directories(volumes: Volumes, volume: str, directory: str) -> None:
+    """Make a live directory and those above it where they are missing, like the staged ones; a link in their place stays."""
+    for path in (*ancestors_of(directory), directory):
+        holder = _holder(volumes, path) if path else None
+        if holder is None:
+            continue
+        name = path.rpartition("/")[2]
+        try:
+            os.mkdir(name, 0o700, dir_fd=holder)
+            with opened_directory(staged_name(volumes, volume, path), dir_fd=volumes.own_fds[volume]) as fd:
+                apply_metadata(read_entry(path, os.fstat(fd), ".", dir_fd=fd), name, dir_fd=holder)
+        except FileExistsError:
+            continue
+        finally:
+            os.close(holder)
 
 
 def _new_on_the_old_side(volumes: Volumes, journal: Journal, owned: OwnedByNode, known: dict[str, int]) -> Iterator[tuple[str, str]]:
@@ -177,7 +231,7 @@ def _new_on_the_old_side(volumes: Volumes, journal: Journal, owned: OwnedByNode,
         volume = journal.volume_of(directory)
         with suppress(FileNotFoundError), opened_directory(staged_name(volumes, volume, directory), dir_fd=volumes.own_fds[volume]) as fd:
             for path, is_dir in _walk(fd, directory):
-                if not is_dir and path not in known:
+                if not is_dir and path not in known and owned(path, False):
                     yield volume, path
 
 
@@ -193,26 +247,42 @@ def _new_in(volumes: Volumes, volume: str, directory: str, owned: OwnedByNode, k
 
 def make_directories(volumes: Volumes, volume: str, path: str) -> None:
     """Make a staged directory and those above it where they are missing, like the live ones."""
-    own_fd = volumes.own_fds[volume]
     for directory in (*ancestors_of(path), path):
         if len(directory) <= len(volume):
             continue
-        staged = staged_name(volumes, volume, directory)
         try:
-            with _same_time(staged, own_fd):
-                os.mkdir(staged, 0o700, dir_fd=own_fd)
+            with _staged_holder(volumes, volume, directory) as staged_fd, _same_time(staged_fd):
+                os.mkdir(directory.rpartition("/")[2], 0o700, dir_fd=staged_fd)
         except FileExistsError:
             continue
         _copy_directory_metadata(volumes, volume, directory)
 
 
 @contextmanager
-def _same_time(staged: str, own_fd: int) -> Iterator[None]:
+def _staged_holder(volumes: Volumes, volume: str, path: str) -> Iterator[int]:
+    """The staged directory that holds a path, reached without a symlink: one in a tree that comes back may lead anywhere."""
+    name = staged_name(volumes, volume, path).rpartition("/")[0]
+    try:
+        fd = kernel.open_beneath(name, os.O_RDONLY | os.O_DIRECTORY, dir_fd=volumes.own_fds[volume])
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENOTDIR):
+            raise ReprovError(
+                f"{show(parent_of(path))} is no directory in the tree that is to come, and holds what is the node's ({show(path)})",
+                hint=f"move {show(path)} away first",
+            ) from None
+        raise
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def _same_time(fd: int) -> Iterator[None]:
     """Change a staged directory without moving its time: that is what the release, or the node, gave it."""
-    parent = staged.rpartition("/")[0]
-    before = os.stat(parent, dir_fd=own_fd, follow_symlinks=False)
+    before = os.fstat(fd)
     yield
-    os.utime(parent, ns=(before.st_atime_ns, before.st_mtime_ns), dir_fd=own_fd, follow_symlinks=False)
+    os.utime(fd, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 def _copy_directory_metadata(volumes: Volumes, volume: str, path: str) -> None:

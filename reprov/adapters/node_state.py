@@ -12,6 +12,8 @@
     previous/                    the tree before the last commit
     previous.journal             how it was replaced
     previous.record              its stat record
+    promises/<role>/             the lists of roles that the node has left: what they kept stays kept
+    probing                      where scratch files may lie if its writer was killed
     plan.json  history.jsonl     the last plan that was carried out; one line per change of state
 """
 
@@ -20,11 +22,13 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from reprov.adapters import kernel
+from reprov.adapters.files import opened_directory
 from reprov.adapters.survey import OWN_DIRECTORY
 from reprov.domain.deployment import IN_FLIGHT, Deployment, State
 from reprov.domain.journal import Journal
@@ -78,8 +82,8 @@ class NodeState:
                     f"another change of this node is under way: {lock.read().strip() or 'unknown'}", hint="wait for it to end"
                 ) from None
             lock.truncate(0)
-            lock.write(f"{what} (process {os.getpid()})\n")
-            lock.flush()
+            with suppress(OSError):  # who holds it is a courtesy: a full disk must not keep a node from its rollback
+                os.write(lock.fileno(), f"{what} (process {os.getpid()})\n".encode())
             try:
                 yield
             finally:
@@ -99,14 +103,14 @@ class NodeState:
     def deployment(self) -> Deployment:
         """What the node knows of itself; a fresh value where reprov never was."""
         try:
-            return Deployment.parse((self.directory / "state.json").read_text(), str(self.directory / "state.json"))
+            return Deployment.parse(_read_json(self.directory / "state.json"), str(self.directory / "state.json"))
         except FileNotFoundError:
             return Deployment()
         except PermissionError:
             raise Refused(f"only root can look into {self.directory}", hint="run it as root") from None
 
     def write_deployment(self, deployment: Deployment, **details: Any) -> None:
-        """Change the state: one atomic write, and a line of history with the details."""
+        """Change the state: one atomic write, and a line of history with the details where there is room for it."""
         write_durably(self.directory / "state.json", deployment.to_json().encode())
         line = {
             "at": deployment.changed_at,
@@ -116,13 +120,17 @@ class NodeState:
             "transaction": deployment.transaction,
             **details,
         }
-        with (self.directory / "history.jsonl").open("a") as history:
-            history.write(json.dumps(line) + "\n")
+        # The state has changed by now: no error may say otherwise.
+        with suppress(OSError), (self.directory / "history.jsonl").open("ab+") as history:
+            if history.tell():
+                history.seek(-1, os.SEEK_END)
+            torn = history.read(1) not in (b"", b"\n")  # by a power cut: it must not take this line with it
+            history.write(b"\n" * torn + json.dumps(line).encode() + b"\n")
 
     def history(self) -> list[dict[str, Any]]:
         """Every change of state, oldest first; a line that a power cut tore is left out."""
         try:
-            lines = (self.directory / "history.jsonl").read_text().splitlines()
+            lines = _read_json(self.directory / "history.jsonl").splitlines()
         except FileNotFoundError:
             return []
         found = []
@@ -155,9 +163,59 @@ class NodeState:
         (self.directory / "journal").unlink(missing_ok=True)
         sync_directory(self.directory)
 
+    @contextmanager
+    def probing(self, directories: Sequence[tuple[str, str]]) -> Iterator[None]:
+        """Remember, while the block lasts, in which live directories (with their volumes) a scratch file may be found."""
+        write_durably(self.directory / "probing", json.dumps(directories).encode())
+        yield
+        self.forget_probes()
+
+    def probed(self) -> list[tuple[str, str]]:
+        """Where a run that was killed may have left a scratch file: volume and directory."""
+        try:
+            return [(volume, directory) for volume, directory in json.loads((self.directory / "probing").read_text())]
+        except FileNotFoundError:
+            return []
+
+    def forget_probes(self) -> None:
+        """No scratch file is left."""
+        (self.directory / "probing").unlink(missing_ok=True)
+
     def release_directory(self, release: ReleaseId) -> Path:
         """Where the files of a release lie on the node."""
         return self.directory / "releases" / release.path
+
+    def keep_release(self, release: ReleaseId, candidate: Path) -> None:
+        """Keep a release's own files, which lie in a folder of this directory: every later plan, verify and rollback needs them.
+
+        They are on the disk before anything names them, and those of a release that is there already are never missing.
+        """
+        folder = self.release_directory(release)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with opened_directory(self.directory) as fd:
+            kernel.syncfs(fd)
+            if folder.exists():
+                inside = folder.relative_to(self.directory), candidate.relative_to(self.directory)
+                kernel.exchange(*map(os.fspath, inside), first_dir_fd=fd, second_dir_fd=fd)
+            else:
+                candidate.rename(folder)
+        for directory in (folder.parent, folder.parent.parent):
+            sync_directory(directory)
+
+    def promise(self, role: str, keep_lists: Mapping[str, bytes]) -> None:
+        """Remember what a role's lists keep, for the time after the node has left the role."""
+        folder = self.directory / "promises" / role
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in keep_lists.items():
+            write_durably(folder / Path(name).name, text)
+
+    def promises(self) -> dict[str, list[tuple[str, bytes]]]:
+        """The lists of every role that the node has left, by role: (source, text)."""
+        folders = sorted((self.directory / "promises").glob("*"))
+        return {
+            folder.name: [(f"promises/{folder.name}/{file.name}", file.read_bytes()) for file in sorted(folder.glob("*.exclude"))]
+            for folder in folders
+        }
 
     def forget_releases(self, keep: set[ReleaseId]) -> None:
         """Remove the files of releases that are neither installed nor previous."""
@@ -186,9 +244,14 @@ def sync_directory(directory: Path) -> None:
         os.close(fd)
 
 
+def _read_json(file: Path) -> str:
+    """The text of a file that holds ASCII JSON; any other byte becomes what no JSON parser takes."""
+    return file.read_text("ascii", "backslashreplace")
+
+
 def _read_journal(file: Path) -> Journal | None:
     try:
-        return Journal.parse(file.read_text(), str(file))
+        return Journal.parse(_read_json(file), str(file))
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -1,11 +1,10 @@
 """Laying a tree down in the store: what the store has is linked, the rest copied, everything with its metadata."""
 
-import errno
 import os
 from dataclasses import dataclass, field
 
 from reprov.adapters import kernel
-from reprov.adapters.files import apply_metadata, digest_of
+from reprov.adapters.files import apply_metadata, copy_content, digest_of
 from reprov.adapters.pool import Pool, link
 from reprov.domain.dedup import object_key
 from reprov.domain.entry import Entry, Kind, show
@@ -14,7 +13,6 @@ from reprov.errors import ReprovError
 from reprov.events import Progress
 
 _SPECIAL = {Kind.CHAR: 0o020000, Kind.BLOCK: 0o060000, Kind.FIFO: 0o010000}
-_SEND_BYTES = 1 << 30
 
 
 @dataclass(slots=True)
@@ -94,7 +92,8 @@ def _copy_file(entry: Entry, source_fd: int, target_fd: int) -> None:
     try:
         write_fd = _create(entry, target_fd)
         try:
-            _copy_content(read_fd, write_fd)
+            copy_content(read_fd, write_fd)
+            os.lseek(write_fd, 0, os.SEEK_SET)
             if digest_of(write_fd) != entry.digest:
                 raise ReprovError(f"{show(entry.path)} changed while it was published", hint="publish a tree that nothing writes to")
         finally:
@@ -102,34 +101,6 @@ def _copy_file(entry: Entry, source_fd: int, target_fd: int) -> None:
     finally:
         os.close(read_fd)
     apply_metadata(entry, entry.path, dir_fd=target_fd)
-
-
-def _copy_content(read_fd: int, write_fd: int) -> None:
-    """Copy by sharing blocks where the filesystem can, else by data ranges, so that holes stay holes. Rewinds the target."""
-    try:
-        kernel.clone(read_fd, write_fd)
-    except OSError:
-        size = os.fstat(read_fd).st_size
-        at = 0
-        while at < size:
-            try:
-                at = os.lseek(read_fd, at, os.SEEK_DATA)
-            except OSError as error:
-                if error.errno != errno.ENXIO:  # only a hole is left
-                    raise
-                break
-            end = os.lseek(read_fd, at, os.SEEK_HOLE)
-            os.lseek(write_fd, at, os.SEEK_SET)
-            while at < end:
-                sent = os.sendfile(write_fd, read_fd, at, min(end - at, _SEND_BYTES))
-                if not sent:  # the file became shorter: its digest will tell
-                    break
-                at += sent
-            else:
-                continue
-            break
-        os.ftruncate(write_fd, size)
-    os.lseek(write_fd, 0, os.SEEK_SET)
 
 
 def _make_special(entry: Entry, target_fd: int) -> None:

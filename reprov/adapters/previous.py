@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 
 from reprov.adapters import kernel
-from reprov.adapters.files import apply_metadata, digest_at, read_entry
+from reprov.adapters.files import apply_metadata, copy_content, digest_at, read_entry
 from reprov.adapters.node_state import PREVIOUS
 from reprov.adapters.statcache import StatCache
 from reprov.adapters.survey import signature_of
@@ -49,10 +49,7 @@ def restore(volumes: Volumes, volume: str, entry: Entry, content: str | None) ->
     try:
         origin = kernel.open_beneath(source, os.O_RDONLY, dir_fd=source_fd)
         try:
-            size = os.fstat(origin).st_size
-            sent = 0
-            while sent < size:
-                sent += os.sendfile(destination, origin, sent, size - sent)
+            copy_content(origin, destination)
         finally:
             os.close(origin)
     finally:

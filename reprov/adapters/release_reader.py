@@ -31,9 +31,11 @@ class ReleaseFiles:
         """
         name = directory / "release.json"
         try:
-            release = Release.parse(name.read_text(), str(name))
+            release = Release.parse(name.read_text("ascii", "backslashreplace"), str(name))
         except OSError as error:
             raise Refused(f"{name} cannot be read: {error.strerror}") from None
+        if MANIFEST_NAME not in release.files:
+            raise Refused(f"{release.id} comes without a manifest", hint="publish the release again")
         for file, digest in release.files.items():
             try:
                 found = hashlib.sha256((directory / file).read_bytes()).hexdigest()
@@ -71,6 +73,11 @@ class ReleaseFiles:
         if not keep or not add_only:
             raise Refused(f"{self.release.id} comes without ownership lists", hint="publish it again with --lists")
         return Ownership.parse(keep, add_only)
+
+    @property
+    def keep_lists(self) -> dict[str, bytes]:
+        """The lists that keep, by their name in the release."""
+        return dict(self._lists("excludes/"))
 
     @cached_property
     def owner_packages(self) -> dict[str, str]:

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from reprov.adapters import kernel
 from reprov.adapters.discard import discard
-from reprov.adapters.files import apply_metadata, digests_at
+from reprov.adapters.files import apply_metadata, copy_content, digests_at
 from reprov.adapters.node_state import INCOMING, LEFTOVER, STAGED
 from reprov.adapters.survey import signature_of
 from reprov.adapters.volumes import Volumes
@@ -29,13 +29,13 @@ class Staging:
         self._scan = scan
         self._volume_of: dict[str, str] = {}
         self._made: set[tuple[str, str]] = set()  # directories that exist below staged/, by volume
+        self._directories: list[Placement] = []
+        self._joined: set[str] = set()
         self._unverified: list[tuple[Entry, str]] = []
         self.signatures: dict[str, Signature] = {}
 
     def build(self, placements: Iterable[Placement], progress: Progress) -> None:
-        """Make every staged path with its metadata, directories last of all. Raises `ReprovError` when a live file moved meanwhile."""
-        directories: list[Placement] = []
-        joined: set[str] = set()
+        """Make staged paths with their metadata; that of directories follows in `close`. Raises `ReprovError` when a live file moved."""
         for placement in placements:
             entry = placement.entry
             self._volume_of[entry.path] = placement.volume
@@ -43,26 +43,33 @@ class Staging:
             self._make_parents(placement.volume, entry.path)
             if entry.kind is Kind.DIR:
                 self._make_directory(placement.volume, entry.path)
-                directories.append(placement)
+                self._directories.append(placement)
                 continue
             if placement.how is How.LINK:
                 self._link(entry, own_fd, staged)
             elif placement.how is How.JOIN:
                 source = self._staged(placement.volume, placement.source)
                 os.link(source, staged, src_dir_fd=own_fd, dst_dir_fd=own_fd, follow_symlinks=False)
-                joined |= {placement.source, entry.path}
+                self._joined |= {placement.source, entry.path}
             else:
                 self._make(placement, own_fd, staged)
                 apply_metadata(entry, staged, dir_fd=own_fd)
                 self._remember(entry.path, staged, own_fd)
             progress.advance(files=1, size_bytes=entry.size)
-        for placement in reversed(directories):
-            apply_metadata(
-                placement.entry, self._staged(placement.volume, placement.entry.path), dir_fd=self._volumes.own_fds[placement.volume]
-            )
-        for path in joined:
+
+    def close(self) -> None:
+        """Nothing more is built: give the directories their metadata, the deepest first so that their times stay."""
+        for placement in sorted(self._directories, reverse=True):
+            staged = self._staged(placement.volume, placement.entry.path)
+            apply_metadata(placement.entry, staged, dir_fd=self._volumes.own_fds[placement.volume])
+        for path in self._joined:
             volume = self._volume_of[path]
             self._remember(path, self._staged(volume, path), self._volumes.own_fds[volume])
+
+    @property
+    def unverified(self) -> int:
+        """How many files were written and have not been read back."""
+        return len(self._unverified)
 
     def verify(self, progress: Progress) -> None:
         """Read every file that was written back from the disk and check its digest: what came over the wire is believed only now."""
@@ -166,40 +173,12 @@ class Staging:
 
 
 def _write_copy(source_fd: int, own_fd: int, staged: str) -> bool:
-    """Write a file's content to a new name, holes kept; True when the filesystem shared the blocks instead of copying them."""
+    """Write a file's content to a new name; True when the filesystem shared the blocks instead of copying them."""
     destination_fd = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=own_fd)
     try:
-        try:
-            kernel.clone(source_fd, destination_fd)
-            return True
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
-                raise
-        size = os.fstat(source_fd).st_size
-        os.ftruncate(destination_fd, size)
-        for start, end in _data_extents(source_fd, size):
-            os.lseek(destination_fd, start, os.SEEK_SET)
-            while start < end:
-                sent = os.sendfile(destination_fd, source_fd, start, end - start)
-                if not sent:
-                    raise ReprovError("a file was cut off while it was copied", hint=_CHANGED_HINT)
-                start += sent
-        return False
+        return copy_content(source_fd, destination_fd)
     finally:
         os.close(destination_fd)
-
-
-def _data_extents(fd: int, size: int) -> Iterable[tuple[int, int]]:
-    end = 0
-    while end < size:
-        try:
-            start = os.lseek(fd, end, os.SEEK_DATA)
-        except OSError as error:
-            if error.errno == errno.ENXIO:  # nothing but a hole up to the end
-                return
-            raise
-        end = os.lseek(fd, start, os.SEEK_HOLE)
-        yield start, end
 
 
 def move_into(source: str, destination: str, *, dir_fd: int) -> None:

@@ -71,6 +71,8 @@ def load(file: Path, base: Manifest | None, base_digest: str) -> StatCache:
         paths = rest[numbers_bytes:paths_end].decode("utf-8", "surrogateescape").split("\0") if count else []
         base_entries: Mapping[str, Entry] = base.entries if base else {}
         others = parse_entries(rest[paths_end:].decode(), str(file))
+        if paths[head["clean"] :] != list(others):  # cut off between two lines
+            return EMPTY
         known = {path: base_entries[path] for path in paths[: head["clean"]]}
         known.update(others)
         rows = zip(*(iter(numbers),) * _INTEGERS, strict=True)

@@ -9,11 +9,12 @@ from reprov.adapters.files import digest_at, opened_directory, read_entry
 from reprov.adapters.statcache import StatCache
 from reprov.domain.comparison import covers
 from reprov.domain.entry import Entry, Kind
-from reprov.domain.ownership import Owner, Ownership, Verdict
+from reprov.domain.ownership import Owner, Ownership, Promises, Verdict
 from reprov.domain.scan import Scan, Signature
 from reprov.events import Progress
 
 OWN_DIRECTORY: Final = ".reprov"
+NO_PROMISES: Final = Promises()
 # What a running system makes of its own accord and no image ships: the node's, whatever the lists say.
 _NODE_KINDS = (stat.S_IFSOCK, stat.S_IFIFO, stat.S_IFCHR, stat.S_IFBLK)
 
@@ -31,15 +32,17 @@ def survey(
     volumes: Collection[str],
     fences: Collection[str],
     cache: StatCache,
+    promised: Promises = NO_PROMISES,
     progress: Progress | None = None,
 ) -> Scan:
     """Scan the tree below `root_fd` as far as a comparison with `target` needs.
 
     `volumes` are the mount points whose content the release manages, `fences` all others. What the cache still knows is
     not read again; directories of another filesystem that nothing is mounted on (btrfs subvolumes) are volumes when the
-    target has content in them and fences otherwise.
+    target has content in them and fences otherwise. What the target lacks and `promised` keeps (the lists of another
+    release that the node is or was) is the node's, too: a promise does not end when a role changes.
     """
-    surveyor = _Surveyor(root_fd, target, ownership, set(volumes), set(fences), cache, progress)
+    surveyor = _Surveyor(root_fd, target, ownership, set(volumes), set(fences), cache, promised, progress)
     surveyor.record_root()
     surveyor.visit(root_fd, "", os.fstat(root_fd).st_dev)
     surveyor.hash_unknown()
@@ -63,6 +66,7 @@ class _Surveyor:
         volumes: set[str],
         fences: set[str],
         cache: StatCache,
+        promised: Promises,
         progress: Progress | None,
     ) -> None:
         self.root_fd = root_fd
@@ -71,6 +75,7 @@ class _Surveyor:
         self.volumes = volumes
         self.fences = fences
         self.cache = cache
+        self.promised = promised
         self.progress = progress
         self.entries: dict[str, Entry] = {}
         self.signatures: dict[str, Signature] = {}
@@ -84,10 +89,11 @@ class _Surveyor:
 
     def visit(self, dir_fd: int, prefix: str, device: int) -> None:
         """Record what a directory holds, and enter what has to be entered. Runs for every directory of a node: kept flat for speed."""
-        signatures, known_entries, owner_of = self.cache.signatures, self.cache.entries, self.ownership.of
+        signatures, known_entries, owner_of, target = self.cache.signatures, self.cache.entries, self.ownership.of, self.target
         deeper: list[tuple[str, str]] = []
         with os.scandir(dir_fd) as found:
-            for item in found:
+            items = list(found)
+            for item in items:
                 name = item.name
                 path = prefix + name
                 try:
@@ -101,12 +107,19 @@ class _Surveyor:
                     continue
                 is_dir = stat.S_ISDIR(status.st_mode)
                 verdict = owner_of(path, is_dir=is_dir)
-                if verdict.owner is not Owner.IMAGE or (stat.S_IFMT(status.st_mode) in _NODE_KINDS and path not in self.target):
+                known = target.get(path)
+                if verdict.owner is Owner.IMAGE:
+                    if known is None:
+                        earlier = self.promised.of(path, is_dir=is_dir)
+                        verdict = earlier if earlier.owner is Owner.KEEP else verdict
+                    elif (known.kind is Kind.DIR) is not is_dir:
+                        # `/var/lib/mysql/` names a directory; a link that an operator put in its place is the node's, too.
+                        verdict = owner_of(path, is_dir=not is_dir)
+                if verdict.owner is not Owner.IMAGE or (known is None and stat.S_IFMT(status.st_mode) in _NODE_KINDS):
                     if verdict.owner is Owner.IMAGE:
                         verdict = Verdict(Owner.KEEP, None)
                     self.verdicts[path] = verdict
                     self._record_unread(path, status, name, dir_fd)
-                    known = self.target.get(path)
                     if is_dir and verdict.owner is Owner.ADD_ONLY and known is not None and known.kind is Kind.DIR:
                         deeper.append((name, path))
                     continue
@@ -123,7 +136,7 @@ class _Surveyor:
                 if is_dir:
                     deeper.append((name, path))
         if self.progress:
-            self.progress.advance(files=len(deeper) + 1)
+            self.progress.advance(files=len(items))
         for name, path in deeper:
             with opened_directory(name, dir_fd=dir_fd) as fd:
                 self.visit(fd, path + "/", os.fstat(fd).st_dev if path in self.volumes else device)

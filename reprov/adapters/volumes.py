@@ -118,6 +118,18 @@ def probe(volumes: Volumes, volume: str, directory: str) -> str:
     return ""
 
 
+def clear_probe(volumes: Volumes, volume: str, directory: str) -> None:
+    """Remove what a probe left that was killed in a live directory."""
+    with suppress(OSError):  # the directory may have gone, too
+        live_fd = kernel.open_beneath(directory, os.O_RDONLY | os.O_DIRECTORY, dir_fd=volumes.root_fd)
+        try:
+            os.unlink(_PROBE, dir_fd=live_fd)
+        finally:
+            os.close(live_fd)
+    with suppress(FileNotFoundError):
+        os.unlink(_PROBE, dir_fd=volumes.own_fds[volume])
+
+
 _PROBLEMS = {
     errno.EXDEV: "nothing can be moved in or out (another subvolume, project quota or encryption policy)",
     errno.EPERM: "nothing can be exchanged there (immutable or append-only directory)",

@@ -1,5 +1,6 @@
 """reprov plan: what an upgrade would do, and why."""
 
+import os
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,7 +9,7 @@ import click
 
 from reprov.cli import options
 from reprov.cli.tables import Table, human_count, human_size, print_json, print_table
-from reprov.domain.entry import show
+from reprov.domain.entry import is_below, show
 from reprov.errors import ExitCode
 from reprov.events import Monitor
 
@@ -40,7 +41,7 @@ def plan(
     if as_json:
         print_json(found.to_fields())
     elif explained is not None:
-        _print_explained(found, explained.strip("/"))
+        _print_explained(found, os.path.normpath("/" + explained).strip("/"))
     else:
         print_plan(found, everything=everything)
     if found.blockers:
@@ -99,8 +100,8 @@ def _print_kept(found: "Plan", *, everything: bool) -> None:
 
 
 def _print_explained(found: "Plan", path: str) -> None:
-    changes = [item for item in found.comparison.changes if item.path == path or item.path.startswith(path + "/")]
-    kept = [item for item in found.comparison.kept if item.path == path or path.startswith(item.path + "/")]
+    changes = [item for item in found.comparison.changes if is_below(item.path, path)]
+    kept = [item for item in found.comparison.kept if is_below(item.path, path) or is_below(path, item.path)]
     rows = [(item.action.value, show(item.path), item.reason) for item in changes]
     rows += [("keep", show(item.path), f"{item.reason} ({item.rule.place})" if item.rule else item.reason) for item in kept]
     if rows:

@@ -60,7 +60,7 @@ def _print_listed(listed: "tuple[Listed, ...]", *, as_json: bool) -> None:
             item.release.id.role,
             item.release.id.version,
             str(item.release.serial),
-            item.release.created_at,
+            item.release.created_at[:16].replace("T", " "),
             human_count(item.usage.paths),
             human_size(item.usage.size_bytes),
             human_size(item.usage.own_bytes),
@@ -68,7 +68,7 @@ def _print_listed(listed: "tuple[Listed, ...]", *, as_json: bool) -> None:
         )
         for item in listed
     ]
-    print_table(Table.of("ROLE", "VERSION", "> SERIAL", "CREATED", "> PATHS", "> SIZE", "> OWN", "> PACKAGES", rows=rows))
+    print_table(Table.of("ROLE", "VERSION", "> SERIAL", "CREATED", "> PATHS", "> SIZE", "> OWN", "> PKGS", rows=rows))
 
 
 def _print_checked(checked: "Checked", *, as_json: bool) -> None:

@@ -10,6 +10,8 @@ from reprov.domain.entry import show
 from reprov.errors import ExitCode
 from reprov.events import Monitor
 
+_NO_RELEASE = "the tree from before reprov"
+
 
 @click.command()
 @options.root
@@ -34,8 +36,8 @@ def rollback(root: Path, accept_changed: bool, as_json: bool, monitor: Monitor) 
             }
         )
     else:
-        installed = str(done.installed) if done.installed else "the tree from before reprov"
-        click.echo(f"{installed} is back in {human_time(done.mixed_s)}; {done.left} is the way forward")
+        installed, left = done.installed or _NO_RELEASE, done.left or _NO_RELEASE
+        click.echo(f"{installed} is back in {human_time(done.mixed_s)}; {left} is the way forward")
         for path in done.accepted:
             click.echo(f"not what it was: {show(path)}")
     return ExitCode.DONE

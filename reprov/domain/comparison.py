@@ -142,7 +142,9 @@ class _Comparer:
         if path in self.scan.fenced:
             self.kept[path] = Kept(path, "another filesystem, not the release's", None)
         elif verdict is not None:
-            self.kept[path] = Kept(path, f"{verdict.owner}: the node's", verdict.rule)
+            is_named = self.ownership.of(path, is_dir=entry.kind is Kind.DIR).owner is not Owner.IMAGE or verdict.rule is None
+            reason = f"{verdict.owner}: the node's" if is_named else "kept by the installed release, unknown to this one"
+            self.kept[path] = Kept(path, reason, verdict.rule)
         elif (earlier := self._installed_verdict(path, entry)).owner is Owner.KEEP:
             self.kept[path] = Kept(path, "kept by the installed release, unknown to this one", earlier.rule)
         elif parent_of(path) in self._unknown or (not parent_of(path) and not self._was_installed(path)):
@@ -182,10 +184,11 @@ class _Comparer:
 
     def renew_link_groups(self) -> None:
         """A hard-link group is one inode: when one of its names changes, or the node groups them otherwise, all are renewed."""
-        wanted: dict[int, list[str]] = {}
-        for entry in self.target.values():
-            if entry.link_group:
-                wanted.setdefault(entry.link_group, []).append(entry.path)
+        wanted: dict[tuple[str, int], list[str]] = {}
+        for path, entry in self.target.items():
+            # What is the node's, and what lies on another filesystem, cannot be a name of the same inode.
+            if entry.link_group and (path in self.changes or (path in self.scan.entries and not self._is_the_nodes(path))):
+                wanted.setdefault((self.scan.volume_of(path), entry.link_group), []).append(path)
         seen: set[tuple[int, ...]] = set()
         several: set[tuple[int, ...]] = set()
         for signature in self.scan.signatures.values():
@@ -193,9 +196,9 @@ class _Comparer:
             (several if inode in seen else seen).add(inode)
         shared: dict[tuple[int, ...], list[str]] = {}
         for path, signature in self.scan.signatures.items() if several else ():
-            if signature[:2] in several and path in self.target and path not in self.scan.verdicts and self.target[path].kind is Kind.FILE:
+            if signature[:2] in several and path in self.target and not self._is_the_nodes(path) and self.target[path].kind is Kind.FILE:
                 shared.setdefault(signature[:2], []).append(path)
-        whole = {tuple(paths) for paths in wanted.values()}
+        whole = {tuple(sorted(paths)) for paths in wanted.values()}
         for paths in wanted.values():
             if any(path in self.changes for path in paths):
                 self._renew(paths, "hard link to a path that changes")
@@ -205,10 +208,13 @@ class _Comparer:
             if len(paths) > 1 and tuple(sorted(paths)) not in whole:
                 self._renew(paths, "shares its inode with a path that it should not share it with")
 
+    def _is_the_nodes(self, path: str) -> bool:
+        return path in self.scan.verdicts or path in self._fenced
+
     def _renew(self, paths: Iterable[str], reason: str) -> None:
         for path in paths:
             live = self.scan.entries.get(path)
-            if live is not None and path not in self.changes and path not in self.scan.verdicts and path not in self._fenced:
+            if live is not None and path not in self.changes and not self._is_the_nodes(path):
                 self.changes[path] = Change(path, Action.REPLACE, reason, live, self.target[path])
 
 

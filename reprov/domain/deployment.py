@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from reprov.domain.release import ReleaseId
-from reprov.errors import NeedsAttention
+from reprov.errors import InvalidInput, NeedsAttention
 
 STATE_FORMAT = 1
 
@@ -58,7 +58,9 @@ class Deployment:
     volumes: tuple[str, ...] = ()
     """The volumes that have a staged tree while something is in flight."""
     source: str = ""
-    """Where the last release came from; a rollback fetches damaged files again from there."""
+    """Where the installed release came from; a rollback fetches damaged files again from there."""
+    target_source: str = ""
+    """Where the target comes from; "" for a target that is on the node already."""
     changed_at: str = ""
     """UTC, ISO 8601."""
 
@@ -72,12 +74,31 @@ class Deployment:
     def committed(self, changed_at: str, state: State = State.COMMITTED) -> "Deployment":
         """The deployment after all exchanges: what was the target is installed, what was installed is the previous one."""
         return self.moved_to(
-            state, changed_at, installed=self.target, previous=self.installed, has_previous=not self.from_nothing, target=None, volumes=()
+            state,
+            changed_at,
+            installed=self.target,
+            previous=self.installed,
+            has_previous=not self.from_nothing,
+            from_nothing=False,
+            source=self.target_source or self.source,
+            target=None,
+            target_source="",
+            volumes=(),
         )
 
     def abandoned(self, changed_at: str) -> "Deployment":
         """The deployment after what was in flight has been undone: as before it began."""
-        return replace(self, state=self.settled, changed_at=changed_at, target=None, transaction="", volumes=(), settled=None)
+        return replace(
+            self,
+            state=self.settled,
+            changed_at=changed_at,
+            target=None,
+            target_source="",
+            transaction="",
+            from_nothing=False,
+            volumes=(),
+            settled=None,
+        )
 
     def to_json(self) -> str:
         """The text of state.json."""
@@ -93,6 +114,7 @@ class Deployment:
             "settled": self.settled,
             "volumes": self.volumes,
             "source": self.source,
+            "target_source": self.target_source,
             "changed_at": self.changed_at,
         }
         return json.dumps(fields, indent=2) + "\n"
@@ -115,9 +137,10 @@ class Deployment:
                 settled=State(fields["settled"]) if fields["settled"] else None,
                 volumes=tuple(fields["volumes"]),
                 source=str(fields["source"]),
+                target_source=str(fields["target_source"]),
                 changed_at=str(fields["changed_at"]),
             )
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, InvalidInput) as error:
             raise NeedsAttention(
                 f"{source}: the node's state cannot be read ({error})", hint="restore the file from a backup, or ask for help"
             ) from None

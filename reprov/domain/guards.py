@@ -21,7 +21,7 @@ _NEEDS_BOOT = (
         re.compile(r"usr/bin/(python3(\.\d+)?|perl(\d[^/]*)?)$|usr/lib(64)?/([^/]+/)?lib(python3|perl)[^/]*\.so"),
     ),
 )
-_AT_BOOT = "it has to be committed at boot, which this version of reprov cannot do yet; stage it offline with --root"
+AT_BOOT = "such a hop is committed at boot, which this version cannot do yet; do it from a rescue system with --root"
 
 
 class Sandboxed(NamedTuple):
@@ -46,10 +46,10 @@ def blockers_of_live_commit(
     for what, pattern in _NEEDS_BOOT:
         path = next((path for path in changes if pattern.match(path)), None)
         if path is not None:
-            found.append(Blocker(path, f"changes {what} of the running system", _AT_BOOT))
+            found.append(Blocker(path, f"belongs to {what}, which cannot be exchanged under a running system", AT_BOOT))
     units = [op.path for op in ops]
     for process in sandboxed:
         if any(is_below(process.mount_point, unit) for unit in units):
             problem = f"is a mount in the sandbox of {process.name} ({process.pid}), which would lose it"
-            found.append(Blocker(process.mount_point, problem, f"stop {process.name} first, or stage it offline with --root"))
+            found.append(Blocker(process.mount_point, problem, f"stop {process.name} first, or do it from a rescue system with --root"))
     return found

@@ -102,7 +102,11 @@ class Journal:
             return False
         if op.kind is OpKind.CARRY:
             # A kept directory is at its place before its unit swaps and after it came back: only then is it carried.
-            return live is not None and live.identity == entry.new
+            if live is not None and live.identity == entry.new:
+                return True
+            if (live is not None and live.identity == entry.old) or (staged is not None and staged.identity == entry.new):
+                return False
+            raise self._unknown(op)
         if live is None and op.kind is OpKind.REMOVE:
             return True  # its placeholder has been cleared away
         if live is None and op.kind is OpKind.CREATE:
@@ -119,7 +123,11 @@ class Journal:
             return True
         if found == (entry.old, entry.new):
             return False
-        raise NeedsAttention(
+        raise self._unknown(op)
+
+    @staticmethod
+    def _unknown(op: Op) -> NeedsAttention:
+        return NeedsAttention(
             f"{show(op.path)} is neither what it was nor what it should become",
             hint=f"compare it with its copy below {show(op.volume).rstrip('/')}/.reprov/staged and put the right one in place",
         )

@@ -21,10 +21,11 @@ _UNESCAPE = re.compile(r"\\([0-7]{3})")
 _KINDS = {kind.value: kind for kind in Kind}
 _LINE = re.compile(
     r"(?:#@ ((?:group=\d+|xattr\.[^ =\n]+=[A-Za-z0-9+/=]*)(?: xattr\.[^ =\n]+=[A-Za-z0-9+/=]*)*)\n)?"
-    r"(\.|\./[!-~]+) type=(?=(?:file .* size=|link .* link=|char .* device=|block .* device=|(?:dir|fifo|socket) .* time=[0-9.]+\n))"
-    r"([a-z]+) mode=([0-7]{4}) uid=(\d+) gid=(\d+) time=(-?\d+)\.(\d{9})"
+    r"(\.|\./[!-~]+) type=([a-z]+) mode=([0-7]{4}) uid=(\d+) gid=(\d+) time=(-?\d+)\.(\d{9})"
     r"(?: size=(\d+) sha256digest=([0-9a-f]{64}) nlink=\d+| link=([!-~]*)| device=linux,(\d+),(\d+))?\n"
 )
+# Which keywords close a line follows from its kind; 8 is the time.
+_LAST_GROUPS = {"file": 10, "link": 11, "char": 13, "block": 13, "dir": 8, "fifo": 8, "socket": 8}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ def parse_entries(text: str, source: str) -> dict[str, Entry]:
     match = _LINE.match
     while position < end:
         found = match(text, position)
-        if found is None:
+        if found is None or found.lastindex != _LAST_GROUPS.get(found[3]):
             raise _bad_line(text, position, source)
         extra, name, kind, mode, uid, gid, seconds, nanoseconds, size, digest, target, major, minor = found.groups()
         path = unescape(name[2:]) if name != "." else ""
@@ -84,7 +85,7 @@ def parse_entries(text: str, source: str) -> dict[str, Entry]:
             int(mode, 8),
             int(uid),
             int(gid),
-            int(seconds + nanoseconds),
+            int(seconds) * 1_000_000_000 + int(nanoseconds),
             int(size) if size else 0,
             digest or "",
             unescape(target) if target else "",

@@ -26,7 +26,7 @@ def parse_mountinfo(text: str, root: str) -> tuple[Mount, ...]:
     The format is that of proc(5), /proc/PID/mountinfo; `text` is its bytes as latin-1, since mount points are bytes.
     """
     found: dict[str, Mount] = {}
-    for line in text.splitlines():
+    for line in text.split("\n")[:-1]:  # not splitlines(): a byte of a name may be any of its other line ends
         before, _, after = line.partition(" - ")
         fields, rest = before.split(" "), after.split(" ")
         point = _unescape(fields[4])

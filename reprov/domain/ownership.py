@@ -45,6 +45,24 @@ _DEFAULT = Verdict(Owner.IMAGE, None)
 _NO_RULES = RuleList(()).within("")
 
 
+class Promises:
+    """What a node was promised to keep by lists that are not those of its next release.
+
+    A promise does not end when a role changes: what these lists keep stays where the release does not know the path.
+    """
+
+    def __init__(self, lists: Iterable["Ownership"] = ()) -> None:
+        self._lists = tuple(lists)
+
+    def of(self, path: str, *, is_dir: bool) -> Verdict:
+        """KEEP with the first rule that says so; else the default."""
+        for ownership in self._lists:
+            verdict = ownership.of(path, is_dir=is_dir)
+            if verdict.owner is Owner.KEEP:
+                return verdict
+        return _DEFAULT
+
+
 class _Directory(NamedTuple):
     """What is decided of a directory's content before one looks at a name."""
 

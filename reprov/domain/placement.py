@@ -59,6 +59,8 @@ def find_placements(
     `clones` says for each volume whether its filesystem can share blocks between files (FICLONE): there unchanged
     files are cloned, elsewhere linked, unless `may_link` forbids it.
     """
+    if not swaps.units:
+        return ()
     changes = {change.path: change for change in comparison.changes}
     known_at = {
         entry.digest: path for path, entry in scan.entries.items() if entry.digest and path not in scan.verdicts and entry.kind is Kind.FILE
@@ -66,8 +68,13 @@ def find_placements(
     placements: list[Placement] = []
     fetched: dict[str, str] = {}
     first_of_group: dict[tuple[str, int], Placement] = {}
-    for entry, volume in sorted(_staged_entries(swaps, comparison, changes, target, scan)):
-        placement = _place(entry, volume, changes.get(entry.path), scan, known_at, fetched, clones[volume])
+    entries = sorted(_staged_entries(swaps, comparison, changes, target, scan))
+    staged = {entry.path for entry, _ in entries}
+    # A file that also has names outside what is staged: a clone would part them.
+    apart = {entry.link_group for path, entry in target.items() if entry.link_group and path not in staged}
+    for entry, volume in entries:
+        clone = clones[volume] and entry.link_group not in apart
+        placement = _place(entry, volume, changes.get(entry.path), scan, known_at, fetched, clone)
         if entry.link_group:
             first = first_of_group.setdefault((volume, entry.link_group), placement)
             # Unchanged names of one live inode stay one inode when each is linked; everything else is joined here.
@@ -118,26 +125,36 @@ def to_fetch(placements: Sequence[Placement]) -> dict[str, Entry]:
     }
 
 
+def split_by_fetch(placements: Sequence[Placement]) -> tuple[list[Placement], list[Placement]]:
+    """Those that the node can make by itself, and those that need what is fetched; both in their order."""
+    fetched = {placement.entry.path for placement in placements if placement.how is How.FETCH}
+    local: list[Placement] = []
+    waiting: list[Placement] = []
+    for placement in placements:
+        waits = placement.how is How.FETCH or (placement.how is How.JOIN and placement.source in fetched)
+        (waiting if waits else local).append(placement)
+    return local, waiting
+
+
 def _staged_entries(
     swaps: Swaps, comparison: Comparison, changes: Mapping[str, Change], target: Mapping[str, Entry], scan: Scan
 ) -> Iterator[tuple[Entry, str]]:
     """What the staged trees hold, with their volumes: the release's paths, and the node's directories that stay."""
     units = {op.path: op for op in swaps.units}
+    carried = {op.path for op in swaps.ops if op.kind is OpKind.CARRY}
     unit_of: dict[str, Op] = {}
     for path, entry in target.items():
         unit = units.get(path) or unit_of.get(parent_of(path))
-        if unit:
+        if unit and path not in carried:  # what is in a directory that is carried comes with it
             unit_of[path] = unit
             if path in changes or (path in scan.entries and path not in scan.verdicts):
                 yield entry, unit.volume
     stays = {kept.path for kept in comparison.kept if kept.path not in scan.verdicts}
     stays |= {path for path in scan.verdicts if any(is_below(path, directory) for directory in swaps.rebuilt)}
-    stays |= {op.path for op in swaps.ops if op.kind is OpKind.CARRY} | set(swaps.rebuilt)
+    stays |= carried | set(swaps.rebuilt)
     for path in stays:
-        if scan.kind_at(path) is Kind.DIR:
-            for directory in ancestors_of(path):
-                if directory in units:
-                    yield scan.entries[path], units[directory].volume
+        if scan.kind_at(path) is Kind.DIR and any(directory in units for directory in ancestors_of(path)):
+            yield scan.entries[path], scan.volume_of(path)
 
 
 def _place(

@@ -74,7 +74,7 @@ def find_swaps(changes: Mapping[str, Change], target: Mapping[str, Entry], scan:
     uncut = _directories_that_must_fall_apart(scan, unlinkable)
     touched = {directory for path in changes for directory in ancestors_of(path)}
     children: dict[str, list[str]] = {}
-    for path in sorted(changes.keys() | touched - {""}):
+    for path in sorted((changes.keys() | touched) - {""}):
         children.setdefault(path.rpartition("/")[0], []).append(path)
 
     ops: list[Op] = []
@@ -96,10 +96,15 @@ def find_swaps(changes: Mapping[str, Change], target: Mapping[str, Entry], scan:
 
     place("")
     along = find_along(scan, {op.path for op in ops if op.kind is OpKind.SWAP})
-    for carry in along.carried:
-        # What the release adds to an add-only directory goes into the node's own, once that has come back.
-        for child in children.get(carry.path, ()):
-            place(child)
+    entered: set[str] = set()
+    while carried := {op.path for op in along.carried} - entered:
+        # What the release changes in an add-only directory is changed in the node's own, once that has come back. A
+        # directory of the image's in there swaps in its turn, and what of the node's is in that comes along.
+        entered |= carried
+        for path in sorted(carried):
+            for child in children.get(path, ()):
+                place(child)
+        along = find_along(scan, {op.path for op in ops if op.kind is OpKind.SWAP})
     return Swaps(
         ops=ordered((*ops, *along.carried), scan.volume_of("usr/bin")),
         linked=along.linked,

@@ -6,7 +6,7 @@ Both an upgrade and a rollback go through `commit`; an interrupted one is taken 
 import os
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -38,21 +38,27 @@ class Exchange:
 
 
 def commit(
-    state: NodeState, volumes: Volumes, transaction: str, todo: Exchange, owned: OwnedByNode, watch: MountWatch
+    state: NodeState,
+    volumes: Volumes,
+    transaction: str,
+    todo: Exchange,
+    owned: OwnedByNode,
+    watch: MountWatch,
+    seal: Callable[[float], None],
 ) -> tuple[Journal, float]:
     """Exchange everything, or leave everything as it was. Returns the journal and how long the tree was mixed, in seconds.
 
-    The caller has written that the commit begins. On return the exchanges are durable; the caller writes the final state
-    and then calls `finish`. Raises `ReprovError` after a complete undo, `NeedsAttention` when even that failed.
+    The caller holds signals off and has written that the commit begins. When the exchanges are durable, `seal` writes the
+    final state, given the seconds; if it cannot, they are undone like after any other failure. Then the caller calls
+    `finish`. Raises what went wrong after a complete undo, `NeedsAttention` when even that failed.
     """
     with quiet_writers(volumes.root_fd):
-        journal = _prepare(volumes, transaction, todo)
-        volumes.sync()
-        if watch.changed():
-            raise ReprovError("a filesystem was mounted or unmounted since the plan was made", hint="run it again")
-        state.write_journal(journal)
-        _release_ballast(volumes)
-        with _signals_held():
+        try:
+            journal = _prepare(volumes, transaction, todo, owned)
+            volumes.sync()
+            if watch.changed():
+                raise ReprovError("a filesystem was mounted or unmounted since the plan was made", hint="run it again")
+            state.write_journal(journal)
             started_at = time.monotonic()
             try:
                 _exchange_all(volumes, journal)
@@ -64,9 +70,14 @@ def commit(
                 window_s = time.monotonic() - started_at
                 kept.reconcile(volumes, journal, owned)
                 volumes.sync()
+                release_ballast(volumes)
+                seal(window_s)
             except BaseException as error:
-                undo(volumes, journal, owned, cause=error)
+                release_ballast(volumes)
+                undo(state, volumes, journal, owned, cause=error)
                 raise
+        finally:
+            release_ballast(volumes)
     return journal, window_s
 
 
@@ -91,8 +102,11 @@ def finish(volumes: Volumes, journal: Journal) -> None:
     volumes.sync()
 
 
-def undo(volumes: Volumes, journal: Journal, owned: OwnedByNode, *, cause: BaseException | None = None) -> None:
-    """Put the live tree back as it was before the commit, from whatever point it got to. Raises `NeedsAttention` when it cannot."""
+def undo(state: NodeState, volumes: Volumes, journal: Journal, owned: OwnedByNode, *, cause: BaseException | None = None) -> None:
+    """Put the live tree back as it was before the commit, from whatever point it got to, and drop the journal.
+
+    Raises `NeedsAttention` when it cannot.
+    """
     try:
         done = find_done(volumes, journal)
         for index in reversed(range(len(done))):
@@ -107,8 +121,11 @@ def undo(volumes: Volumes, journal: Journal, owned: OwnedByNode, *, cause: BaseE
         for entry in journal.ops:
             if entry.op.kind in (OpKind.SWAP, OpKind.CREATE):
                 exchange.clear_marks(volumes, entry.op)
-        kept.release_old_side(volumes, journal)
         set_directories([(change.path, change.before) for change in journal.directories], volumes)
+        volumes.sync()
+        # Without it first, an undo that is begun anew would take what is released here for what the node has removed.
+        state.drop_journal()
+        kept.release_old_side(volumes, journal)
         volumes.sync()
     except (OSError, ReprovError) as error:
         said = error.message if isinstance(error, ReprovError) else str(error)
@@ -131,19 +148,26 @@ def put_back_previous(volumes: Volumes) -> None:
             os.rename(STAGED, PREVIOUS, src_dir_fd=own_fd, dst_dir_fd=own_fd)
 
 
+def forget_marks(volumes: Volumes, journal: Journal) -> None:
+    """Take off the marks that a commit which never began has set on trees that a journal knows."""
+    for entry in journal.ops:
+        with suppress(FileNotFoundError):
+            exchange.clear_marks(volumes, entry.op)
+
+
 def find_done(volumes: Volumes, journal: Journal) -> list[bool]:
     """Which exchanges of a journal have happened, by looking at both sides of each."""
     return journal.find_done([exchange.look(volumes, entry.op) for entry in journal.ops])
 
 
-def _prepare(volumes: Volumes, transaction: str, todo: Exchange) -> Journal:
+def _prepare(volumes: Volumes, transaction: str, todo: Exchange, owned: OwnedByNode) -> Journal:
     """Link the node's files into the staged trees, place and mark what needs it, and write down who is who."""
     volume_names = tuple(volumes.own_fds)
     for volume in volume_names:
         exchange.new_placeholder(volumes, volume)
         _new_ballast(volumes, volume)
         exchange.make_staged(volumes, volume)
-    linked = kept.link_kept(volumes, lambda path: volume_holding(path, volume_names), todo.linked, todo.rebuilt)
+    linked = kept.link_kept(volumes, lambda path: volume_holding(path, volume_names), todo.linked, todo.rebuilt, owned)
     ops: list[JournalOp] = []
     for op in todo.ops:
         if op.kind is OpKind.REMOVE:
@@ -217,20 +241,30 @@ def _new_ballast(volumes: Volumes, volume: str) -> None:
     fd = os.open(_BALLAST, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW, 0o600, dir_fd=own_fd)
     try:
         os.posix_fallocate(fd, 0, _BALLAST_BYTES)
+    except OSError:
+        discard(_BALLAST, dir_fd=own_fd)
+        raise
     finally:
         os.close(fd)
 
 
-def _release_ballast(volumes: Volumes) -> None:
+def release_ballast(volumes: Volumes) -> None:
+    """Give the space back that was set aside."""
     for own_fd in volumes.own_fds.values():
         discard(_BALLAST, dir_fd=own_fd)
 
 
 @contextmanager
-def _signals_held() -> Iterator[None]:
+def signals_held() -> Iterator[None]:
     """Put off the polite ways to be stopped: a commit is over in milliseconds, one way or the other."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD_SIGNALS)
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def void_held_signals() -> None:
+    """Forget the requests to stop that came while signals were held: what they were to stop is done."""
+    while signal.sigtimedwait(_HELD_SIGNALS, 0):
+        pass

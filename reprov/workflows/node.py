@@ -1,5 +1,6 @@
 """Opening a node: is it a root at all, may we change it, and is anything left of an earlier run."""
 
+import errno
 import os
 import time
 from collections.abc import Iterator
@@ -11,11 +12,18 @@ from reprov.adapters.mounts import filesystem_of, require_namespace_of_init
 from reprov.adapters.node_state import NodeState
 from reprov.adapters.release_reader import ReleaseFiles
 from reprov.domain.deployment import Deployment
-from reprov.errors import InvalidInput, Refused
+from reprov.domain.ownership import Ownership, Promises
+from reprov.errors import InvalidInput, NeedsAttention, Refused, ReprovError
 from reprov.events import Monitor
 
 _OS_RELEASE = ("etc/os-release", "usr/lib/os-release")
 _NO_CONTENT = ("lost+found", ".reprov")
+_DISK_ERRORS = {
+    errno.ENOSPC: "no space left",
+    errno.EDQUOT: "the quota is used up",
+    errno.EIO: "the disk failed",
+    errno.EROFS: "it became read-only",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +47,12 @@ class Node:
         """The release that the live tree is; None for a node that was not made by reprov."""
         deployment = self.state.deployment()
         return self.files_of(deployment) if deployment.installed else None
+
+    def promises(self, *others: ReleaseFiles | None) -> Promises:
+        """What the node was promised to keep: by these releases, and by the lists of every role that it has left."""
+        everything = [("no add-only list", b"- *\n")]
+        left = [Ownership.parse(lists, everything) for lists in self.state.promises().values()]
+        return Promises([*(release.ownership for release in others if release), *left])
 
     def files_of(self, deployment: Deployment) -> ReleaseFiles:
         """The files of the installed release. Raises `Refused` when they were damaged."""
@@ -75,6 +89,28 @@ def changing_node(root: Path, what: str, monitor: Monitor) -> Iterator[Node]:
     with node.state.locked(what):
         settle(node, monitor)
         yield node
+
+
+@contextmanager
+def disk_errors_in_words(what: str) -> Iterator[None]:
+    """Turn what a full or failing disk says in numbers into a `ReprovError`; for steps that have undone themselves by then."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _DISK_ERRORS:
+            raise
+        raise ReprovError(f"{what}: {_DISK_ERRORS[error.errno]}", hint="the node is as it was; make room and run it again") from None
+
+
+@contextmanager
+def finishing(what: str) -> Iterator[None]:
+    """Around what follows a commit: an error there undoes nothing. Raises `NeedsAttention` for one of the disk."""
+    try:
+        yield
+    except OSError as error:
+        raise NeedsAttention(
+            f"{what}, but it could not be tidied up: {error.strerror}", hint="make room; `reprov recover` finishes it"
+        ) from None
 
 
 def now() -> str:

@@ -19,7 +19,7 @@ from reprov.adapters.volumes import can_clone, room_of
 from reprov.domain.comparison import Blocker, Change, Installed, compare, covers
 from reprov.domain.entry import Kind, is_below, parent_of, show
 from reprov.domain.mounts import Mount
-from reprov.domain.ownership import Owner
+from reprov.domain.ownership import Owner, Promises
 from reprov.domain.placement import costs, find_placements
 from reprov.domain.plan import Plan, blockers_of_space
 from reprov.domain.release import ReleaseId
@@ -41,6 +41,7 @@ class Prepared:
     plan: Plan
     target: ReleaseFiles
     installed: ReleaseFiles | None
+    promised: Promises
     scan: Scan
     watch: MountWatch
 
@@ -58,6 +59,7 @@ class Prepared:
             volumes=self.scan.volumes,
             fences=self.scan.fenced,
             cache=StatCache(known.entries, signatures),
+            promised=self.promised,
         )
 
 
@@ -86,10 +88,14 @@ def prepared(node: Node, source: Source, release: ReleaseId, folder: Path, monit
     with MountWatch(node.root) as watch, opened_directory(node.root) as root_fd:
         volumes, fences = sort_mounts(watch.mounts, target)
         cache = record.load_live(node, installed)
-        with phase(monitor, "scan", "Reading the node") as progress:
-            scan = survey(root_fd, wanted, target.ownership, volumes=volumes, fences=fences, cache=cache, progress=progress)
-        if node.may_write:
-            record.save_live(node, known_of(scan), installed)
+        with phase(monitor, "scan", "Reading the node", files=len(wanted)) as progress:
+            promised = node.promises(installed)
+            scan = survey(
+                root_fd, wanted, target.ownership, volumes=volumes, fences=fences, cache=cache, promised=promised, progress=progress
+            )
+        known = known_of(scan)
+        if node.may_write and known.signatures != cache.signatures:
+            record.save_live(node, known, installed)
         comparison = compare(
             wanted, scan, target.ownership, Installed(installed.manifest.entries, installed.ownership) if installed else None
         )
@@ -106,7 +112,7 @@ def prepared(node: Node, source: Source, release: ReleaseId, folder: Path, monit
             *blockers_of_space(needs, {volume: room_of(node.root, volume) for volume in needs}),
         )
         plan = Plan(release, installed.release.id if installed else None, source.text, comparison, swaps, placements, needs, blockers)
-        yield Prepared(plan, target, installed, scan, watch)
+        yield Prepared(plan, target, installed, promised, scan, watch)
 
 
 def sort_mounts(mounts: tuple[Mount, ...], target: ReleaseFiles) -> tuple[list[str], list[str]]:

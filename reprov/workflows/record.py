@@ -9,7 +9,7 @@ from reprov.adapters.release_reader import ReleaseFiles
 from reprov.adapters.statcache import StatCache
 from reprov.adapters.survey import signature_of
 from reprov.adapters.volumes import Volumes
-from reprov.domain.entry import Entry, Kind, ancestors_of
+from reprov.domain.entry import Entry, Kind, parent_of
 from reprov.domain.journal import Journal
 from reprov.domain.manifest import Manifest
 from reprov.domain.scan import Scan, Signature
@@ -39,7 +39,9 @@ def after_upgrade(
     for path, entry in scan.entries.items():
         if path in scan.verdicts or path in scan.fenced:
             continue
-        gone = path in exchanged or any(directory in exchanged for directory in ancestors_of(path))
+        gone = path in exchanged or parent_of(path) in exchanged
+        if gone:
+            exchanged.add(path)
         entries, signatures = (old_entries, old_signatures) if gone else (live_entries, live_signatures)
         entries[path] = entry
         signature = scan.signatures[path]
@@ -59,7 +61,9 @@ def after_rollback(journal: Journal, scan: Scan, back: StatCache) -> tuple[StatC
     gone_entries: dict[str, Entry] = {}
     gone_signatures: dict[str, Signature] = {}
     for path, entry in seen.entries.items():
-        left = path in exchanged or any(directory in exchanged for directory in ancestors_of(path))
+        left = path in exchanged or parent_of(path) in exchanged
+        if left:
+            exchanged.add(path)
         entries, signatures = (gone_entries, gone_signatures) if left else (live_entries, live_signatures)
         entries[path] = entry
         signatures[path] = seen.signatures[path]
@@ -120,4 +124,5 @@ def _base(release: ReleaseFiles | None) -> tuple[Manifest | None, str]:
 
 
 def _exchanged_paths(journal: Journal) -> set[str]:
+    """The paths that were exchanged; whoever walks a scan, parents first, adds what is below them."""
     return {entry.op.path for entry in journal.ops if entry.op.kind in (OpKind.SWAP, OpKind.REMOVE)}

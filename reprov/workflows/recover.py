@@ -6,12 +6,22 @@ from pathlib import Path
 from reprov.adapters.kept import OwnedByNode, reconcile, release_all
 from reprov.adapters.release_reader import ReleaseFiles
 from reprov.adapters.staging import set_aside, unstage
-from reprov.adapters.volumes import Volumes, opened_volumes
+from reprov.adapters.volumes import Volumes, clear_probe, opened_volumes
 from reprov.domain.deployment import IN_FLIGHT, Deployment, State
 from reprov.domain.journal import Journal, Progressed, progressed
-from reprov.errors import ReprovError
+from reprov.errors import NeedsAttention
 from reprov.events import Event, Monitor, Note
-from reprov.workflows.commit import find_done, finish, has_staged, put_back_previous, set_directories, undo
+from reprov.workflows.commit import (
+    find_done,
+    finish,
+    forget_marks,
+    has_staged,
+    put_back_previous,
+    release_ballast,
+    set_directories,
+    signals_held,
+    undo,
+)
 from reprov.workflows.node import Node, changing_node, now
 from reprov.workflows.owned import node_owns
 
@@ -46,11 +56,17 @@ class _Listener:
 
 def settle(node: Node, monitor: Monitor) -> None:
     """Bring a node to rest before anything new begins; tells the monitor what it had to do."""
+    if probed := node.state.probed():
+        with opened_volumes(node.root, {volume for volume, _ in probed}) as volumes:
+            for volume, directory in probed:
+                clear_probe(volumes, volume, directory)
+        node.state.forget_probes()
     deployment, journal = node.state.deployment(), node.state.journal()
     if deployment.state not in IN_FLIGHT and journal is None:
         return
     names = journal.volumes if journal else deployment.volumes or ("",)
-    with opened_volumes(node.root, names) as volumes:
+    with signals_held(), opened_volumes(node.root, names) as volumes:
+        release_ballast(volumes)
         if journal is None:
             _abandon_unstarted(node, volumes, deployment, monitor)
         elif deployment.state in IN_FLIGHT:
@@ -63,6 +79,8 @@ def _abandon_unstarted(node: Node, volumes: Volumes, deployment: Deployment, mon
     """No journal: nothing has been exchanged. Links of the node's own files must not stay: cron ignores what has two names."""
     if deployment.state is State.ROLLING_BACK:
         release_all(volumes, _ownership_of(node, deployment))
+        if previous := node.state.previous_journal():
+            forget_marks(volumes, previous)
         put_back_previous(volumes)
     elif deployment.state is State.COMMITTING:
         unstage(volumes)
@@ -82,12 +100,11 @@ def _finish_or_undo(node: Node, volumes: Volumes, deployment: Deployment, journa
         node.state.write_deployment(deployment.committed(now(), final), note="finished after an interruption")
         _finish_committed(node, volumes, node.state.deployment(), journal, monitor)
         return
-    undo(volumes, journal, owned)
+    undo(node.state, volumes, journal, owned)
     if deployment.state is State.ROLLING_BACK:
         put_back_previous(volumes)
     else:
         unstage(volumes)
-    node.state.drop_journal()
     node.state.write_deployment(deployment.abandoned(now()), note="undone after an interruption")
     monitor.emit(Note("undid an interrupted commit; the node is as it was before it"))
 
@@ -95,8 +112,8 @@ def _finish_or_undo(node: Node, volumes: Volumes, deployment: Deployment, journa
 def _finish_committed(node: Node, volumes: Volumes, deployment: Deployment, journal: Journal, monitor: Monitor) -> None:
     """Every exchange was on disk before the state said so; what may be missing is the tidying. Checked while it still can be."""
     untouched = all(has_staged(volumes, volume) for volume in journal.volumes)
-    if untouched and progressed(find_done(volumes, journal)) is not Progressed.ALL:
-        raise ReprovError(
+    if untouched and not _is_all_done(volumes, journal, monitor):
+        raise NeedsAttention(
             f"the node says {deployment.state}, but not every exchange of that commit is on disk",
             hint="the disk lost what it had confirmed; keep /.reprov and ask for help",
         )
@@ -105,9 +122,18 @@ def _finish_committed(node: Node, volumes: Volumes, deployment: Deployment, jour
     monitor.emit(Note("finished an interrupted commit"))
 
 
+def _is_all_done(volumes: Volumes, journal: Journal, monitor: Monitor) -> bool:
+    try:
+        return progressed(find_done(volumes, journal)) is Progressed.ALL
+    except NeedsAttention as error:
+        # The system has been running since the state was written: it may well have replaced a file that had been exchanged.
+        monitor.emit(Note(f"{error.message}; taken as changed after the commit"))
+        return True
+
+
 def _ownership_of(node: Node, deployment: Deployment) -> OwnedByNode:
-    """The lists that the interrupted commit went by: those of the release that it was about to install."""
-    for release in (deployment.target, deployment.installed):
-        if release is not None:
-            return node_owns(ReleaseFiles.load(node.state.release_directory(release)).ownership)
-    return lambda path, is_dir: False
+    """What the interrupted commit took for the node's: by the lists of what it was about to install, and by promises."""
+    releases = [ReleaseFiles.load(node.state.release_directory(name)) for name in (deployment.target, deployment.installed) if name]
+    if not releases:
+        return lambda path, is_dir: False
+    return node_owns(releases[0].ownership, node.promises(*releases[1:]), releases[0].manifest.entries)

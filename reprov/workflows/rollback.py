@@ -18,7 +18,7 @@ from reprov.adapters.volumes import Volumes, opened_volumes
 from reprov.domain.comparison import Action, Change
 from reprov.domain.deployment import Deployment, State
 from reprov.domain.entry import Entry, Kind, is_below, show
-from reprov.domain.guards import blockers_of_live_commit
+from reprov.domain.guards import AT_BOOT, blockers_of_live_commit
 from reprov.domain.journal import DirectoryChange, Journal
 from reprov.domain.release import ReleaseId
 from reprov.domain.scan import Scan
@@ -27,8 +27,17 @@ from reprov.domain.units import Op, OpKind, find_along, ordered
 from reprov.errors import NeedsAttention, Refused, ReprovError
 from reprov.events import Monitor, Note, phase
 from reprov.workflows import record
-from reprov.workflows.commit import Exchange, commit, finish, put_back_previous, take_previous
-from reprov.workflows.node import Node, changing_node, now
+from reprov.workflows.commit import (
+    Exchange,
+    commit,
+    finish,
+    forget_marks,
+    put_back_previous,
+    signals_held,
+    take_previous,
+    void_held_signals,
+)
+from reprov.workflows.node import Node, changing_node, disk_errors_in_words, finishing, now
 from reprov.workflows.owned import node_owns
 
 _SHOWN = 5
@@ -58,22 +67,35 @@ def rollback(root: Path, *, accept_changed: bool, monitor: Monitor) -> RolledBac
             installed, previous = _files(node, deployment.installed), _files(node, deployment.previous)
             with phase(monitor, "check", "Checking the previous tree"):
                 accepted = _check_previous(node, volumes, journal, previous, deployment.source, accept_changed, monitor)
-            with phase(monitor, "scan", "Reading the node") as progress, opened_directory(root) as root_fd:
+            target = installed.manifest.entries if installed else {}
+            with phase(monitor, "scan", "Reading the node", files=len(target)) as progress, opened_directory(root) as root_fd:
                 ownership = (installed or previous or _no_release()).ownership
-                target = installed.manifest.entries if installed else {}
                 fences = [mount.path for mount in watch.mounts if mount.path and mount.path not in journal.volumes]
                 cache = record.load_live(node, installed)
-                scan = survey(root_fd, target, ownership, volumes=journal.volumes, fences=fences, cache=cache, progress=progress)
+                promised = node.promises(previous)
+                scan = survey(
+                    root_fd,
+                    target,
+                    ownership,
+                    volumes=journal.volumes,
+                    fences=fences,
+                    cache=cache,
+                    promised=promised,
+                    progress=progress,
+                )
                 todo = _reverse(journal, scan, monitor)
                 _refuse_obstacles(root_fd, journal, scan)
                 if node.is_live:
-                    _refuse_live(todo)
-            with phase(monitor, "commit", "Exchanging"):
-                done, mixed_s = _exchange(node, volumes, deployment, todo, node_owns(ownership), watch)
-            with phase(monitor, "finish", "Keeping the way back"):
-                finish(volumes, done)
-                _swap_records(node, volumes, done, scan, installed, previous)
-                node.state.finish_journal()
+                    _refuse_live(todo, installed, previous)
+            with signals_held():
+                with phase(monitor, "commit", "Exchanging"), disk_errors_in_words("the rollback was given up"):
+                    done, mixed_s = _exchange(node, volumes, deployment, todo, node_owns(ownership, promised, target), watch)
+                with phase(monitor, "finish", "Keeping the way back"), finishing("the previous tree is back"):
+                    finish(volumes, done)
+                    _swap_records(node, volumes, done, scan, installed, previous)
+                    volumes.sync()  # without its record nobody could say later whether the way back is what it was
+                    node.state.finish_journal()
+                void_held_signals()
     return RolledBack(deployment.previous, deployment.installed, mixed_s, accepted)
 
 
@@ -193,9 +215,13 @@ def _refuse_obstacles(root_fd: int, journal: Journal, scan: Scan) -> None:
         raise Refused(f"{show(path)} is {flag} and cannot come along", hint=f"chattr -{flag[0]} {show(path)} for the rollback")
 
 
-def _refuse_live(todo: Exchange) -> None:
-    # What the tree that comes back consists of is not listed: assume the worst of every unit that holds such a thing.
-    changes = {op.path: Change(op.path, Action.REPLACE, "", None, None) for op in todo.ops}
+def _refuse_live(todo: Exchange, installed: ReleaseFiles | None, previous: ReleaseFiles | None) -> None:
+    """Going back changes what the two releases differ in; what a tree that is no release holds, nobody can say."""
+    if installed is None or previous is None:
+        raise Refused("one of the two trees is no release, so that nobody can say what changes", hint=AT_BOOT)
+    here, there = installed.manifest.entries, previous.manifest.entries
+    paths = (path for path in here.keys() | there.keys() if here.get(path) != there.get(path))
+    changes = {path: Change(path, Action.REPLACE, "", here.get(path), there.get(path)) for path in paths}
     for blocker in blockers_of_live_commit(changes, todo.ops, sandboxed_processes(), labels=has_selinux()):
         raise Refused(f"{show(blocker.path)} {blocker.problem}", hint=blocker.hint)
 
@@ -206,21 +232,25 @@ def _exchange(
     rolling = deployment.moved_to(
         State.ROLLING_BACK, now(), target=deployment.previous, transaction=secrets.token_hex(8), volumes=tuple(volumes.own_fds)
     )
+
+    def seal(mixed_s: float) -> None:
+        node.state.write_deployment(rolling.committed(now(), State.ROLLED_BACK), mixed_s=round(mixed_s, 6))
+
     node.state.write_deployment(rolling)
     try:
         take_previous(volumes)
-        done, mixed_s = commit(node.state, volumes, rolling.transaction, todo, owned, watch)
+        return commit(node.state, volumes, rolling.transaction, todo, owned, watch, seal)
     except NeedsAttention:
         raise
     except BaseException as error:
         if node.state.journal() is None:  # undoing would have done it
             release_all(volumes, owned)
-        put_back_previous(volumes)
+            if previous := node.state.previous_journal():
+                forget_marks(volumes, previous)
         node.state.drop_journal()
+        put_back_previous(volumes)
         node.state.write_deployment(rolling.abandoned(now()), note=f"undone: {error}")
         raise
-    node.state.write_deployment(rolling.committed(now(), State.ROLLED_BACK), mixed_s=round(mixed_s, 6))
-    return done, mixed_s
 
 
 def _swap_records(

@@ -1,17 +1,17 @@
 """Plan -> staged -> committed: the upgrade of one node."""
 
-import errno
 import json
 import secrets
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reprov.adapters.files import digest_at
-from reprov.adapters.node_state import INCOMING, LEFTOVER, NodeState, sync_directory, write_durably
+from reprov.adapters.node_state import INCOMING, LEFTOVER, NodeState, write_durably
 from reprov.adapters.processes import has_selinux, sandboxed_processes
 from reprov.adapters.release_reader import ReleaseFiles
 from reprov.adapters.source import fetch_contents
@@ -22,26 +22,20 @@ from reprov.domain.deployment import State
 from reprov.domain.entry import Entry, Kind, parent_of, show
 from reprov.domain.guards import blockers_of_live_commit
 from reprov.domain.journal import DirectoryChange
-from reprov.domain.placement import to_fetch
+from reprov.domain.placement import split_by_fetch, to_fetch
 from reprov.domain.plan import Plan
 from reprov.domain.scan import Scan, Signature, moved_between
 from reprov.domain.source import Source
 from reprov.domain.units import OpKind, find_along
 from reprov.errors import NeedsAttention, Refused, ReprovError
-from reprov.events import Monitor, Progress, phase
+from reprov.events import Monitor, NullMonitor, Progress, phase
 from reprov.workflows import record
-from reprov.workflows.commit import Exchange, commit, finish
-from reprov.workflows.node import Node, changing_node, now
+from reprov.workflows.commit import Exchange, commit, finish, signals_held, void_held_signals
+from reprov.workflows.node import Node, changing_node, disk_errors_in_words, finishing, now
 from reprov.workflows.owned import node_owns
 from reprov.workflows.plan import Prepared, choose_release, prepared
 
 _CLOCK_TICK_NS = 20_000_000  # the kernel stamps ctime with a clock that may lag by a tick
-_FULL = {
-    errno.ENOSPC: "no space left",
-    errno.EDQUOT: "the quota is used up",
-    errno.EIO: "the disk failed",
-    errno.EROFS: "it became read-only",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +66,16 @@ def upgrade(root: Path, source: Source, role: str | None, version: str, *, stage
                     )
                 )
             with opened_volumes(node.root, _touched_volumes(ready)) as volumes:
-                signatures = _stage(node, ready, volumes, monitor)
-                _install_release_files(node, ready)
+                with disk_errors_in_words("staging failed"):
+                    signatures = _stage(node, ready, volumes, monitor)
+                node.state.keep_release(ready.plan.release, ready.target.directory)
+                if ready.installed and ready.installed.release.id.role != ready.plan.release.role:
+                    node.state.promise(ready.installed.release.id.role, ready.installed.keep_lists)
                 if stage_only:
                     record.save_live(node, record.known_of(ready.look_again(volumes.root_fd, signatures)), ready.installed)
                     return Upgraded(ready.plan, State.STAGED, 0.0)
-                return _commit(node, ready, volumes, signatures, monitor)
+                with signals_held():
+                    return _commit(node, ready, volumes, signatures, monitor)
 
 
 def _touched_volumes(ready: Prepared) -> tuple[str, ...]:
@@ -112,7 +110,7 @@ def _adopt(node: Node, ready: Prepared) -> Upgraded:
     """The node's content is the release's already: at most its name changes."""
     deployment = node.state.deployment()
     if deployment.installed != ready.plan.release:
-        _install_release_files(node, ready)
+        node.state.keep_release(ready.plan.release, ready.target.directory)
         renamed = replace(
             deployment, state=deployment.state or State.COMMITTED, installed=ready.plan.release, source=ready.plan.source, changed_at=now()
         )
@@ -132,63 +130,79 @@ def _stage(node: Node, ready: Prepared, volumes: Volumes, monitor: Monitor) -> d
         target=plan.release,
         transaction=secrets.token_hex(8),
         from_nothing=ready.scan.kind_at("usr") is None,
-        source=plan.source,
+        target_source=plan.source,
         volumes=tuple(volumes.own_fds),
     )
     try:
-        _refuse_blocked(plan.blocked_by(_probe_parents(volumes, plan)))
+        _refuse_blocked(plan.blocked_by(_probe_parents(node.state, volumes, plan)))
         write_durably(node.state.directory / "plan.json", json.dumps(plan.to_fields()).encode())
         node.state.write_deployment(staging_state)
-        wanted = to_fetch(plan.placements)
-        fetch_source = Source.parse(plan.source)
-        with phase(monitor, "fetch", "Fetching content", files=len(wanted), size_bytes=plan.fetch_bytes) as progress:
-            missing = wanted.keys() - _salvage(volumes, wanted, progress)
-            if missing:
-                incoming = node.state.directory / INCOMING
-                fetch_contents(fetch_source, plan.release, missing, incoming, lambda size: progress.advance(files=1, size_bytes=size))
         staging = Staging(volumes, ready.scan)
+        local, waiting = split_by_fetch(plan.placements)
+        # What the node has is linked while the rest is under way: the server and the wire need none of our time.
+        with ThreadPoolExecutor(1) as beside:
+            linking = beside.submit(staging.build, local, Progress(NullMonitor(), "stage"))
+            _fetch(node, plan, volumes, monitor)
+            linking.result()
         with phase(monitor, "stage", "Staging the next tree", files=len(plan.placements)) as progress:
-            staging.build(plan.placements, progress)
-        with phase(monitor, "verify", "Checking what was staged") as progress:
+            progress.advance(files=len(local))
+            staging.build(waiting, progress)
+            staging.close()
+        with phase(monitor, "verify", "Checking what was staged", files=staging.unverified) as progress:
             volumes.sync()
             staging.verify(progress)
         node.state.write_deployment(staging_state.moved_to(State.STAGED, now()))
-    except BaseException as error:
+    except BaseException:
         unstage(volumes)
         if node.state.deployment().state is State.STAGING:
-            node.state.write_deployment(node.state.deployment().abandoned(now()), note="staging failed")
-        if isinstance(error, OSError) and error.errno in _FULL:
-            raise ReprovError(f"staging failed: {_FULL[error.errno]}", hint="the node is as it was; make room and run it again") from None
+            with suppress(OSError):  # a full disk has no room for this either; the next run finds that there is nothing to give up
+                node.state.write_deployment(node.state.deployment().abandoned(now()), note="staging failed")
         raise
     return staging.signatures
 
 
-def _probe_parents(volumes: Volumes, plan: Plan) -> list[Blocker]:
+def _fetch(node: Node, plan: Plan, volumes: Volumes, monitor: Monitor) -> None:
+    """Get the content that the node has nowhere."""
+    wanted = to_fetch(plan.placements)
+    with phase(monitor, "fetch", "Fetching content", files=len(wanted), size_bytes=plan.fetch_bytes) as progress:
+        missing = wanted.keys() - _salvage(volumes, wanted, progress)
+        if missing:
+            incoming = node.state.directory / INCOMING
+            source = Source.parse(plan.source)
+            fetch_contents(source, plan.release, missing, incoming, lambda size: progress.advance(files=1, size_bytes=size))
+
+
+def _probe_parents(state: NodeState, volumes: Volumes, plan: Plan) -> list[Blocker]:
     """Try exchange, link and mark in the real parent of every op."""
-    parents = {(op.volume, parent_of(op.path)) for op in plan.swaps.ops if op.kind is not OpKind.CARRY}
-    return [
-        Blocker(directory, problem, "mend that, or keep what lies there by a *.exclude list")
-        for volume, directory in sorted(parents)
-        if (problem := probe(volumes, volume, directory))
-    ]
+    parents = sorted({(op.volume, parent_of(op.path)) for op in plan.swaps.ops if op.kind is not OpKind.CARRY})
+    with state.probing(parents):
+        return [
+            Blocker(directory, problem, "mend that, or keep what lies there by a *.exclude list")
+            for volume, directory in parents
+            if (problem := probe(volumes, volume, directory))
+        ]
 
 
 def _commit(node: Node, ready: Prepared, volumes: Volumes, signatures: dict[str, Signature], monitor: Monitor) -> Upgraded:
     state, staged = node.state, node.state.deployment()
-    with phase(monitor, "commit", "Exchanging"):
+
+    def seal(mixed_s: float) -> None:
+        state.write_deployment(state.deployment().committed(now()), mixed_s=round(mixed_s, 6))
+
+    with phase(monitor, "commit", "Exchanging"), disk_errors_in_words("the exchange was given up"):
         try:
             todo = _exchange_of(ready, ready.look_again(volumes.root_fd, signatures))
             state.write_deployment(staged.moved_to(State.COMMITTING, now()))
-            journal, mixed_s = commit(state, volumes, staged.transaction, todo, node_owns(ready.target.ownership), ready.watch)
+            owned = node_owns(ready.target.ownership, ready.promised, ready.target.manifest.entries)
+            journal, mixed_s = commit(state, volumes, staged.transaction, todo, owned, ready.watch, seal)
         except NeedsAttention:
             raise
         except BaseException as error:
+            state.drop_journal()  # it speaks of what is now to be removed
             unstage(volumes)
-            state.drop_journal()
             state.write_deployment(state.deployment().abandoned(now()), note=f"undone: {error}")
             raise
-        state.write_deployment(state.deployment().committed(now()), mixed_s=round(mixed_s, 6))
-    with phase(monitor, "finish", "Keeping the way back"):
+    with phase(monitor, "finish", "Keeping the way back"), finishing(f"{ready.plan.release} is installed"):
         removing_since_ns = time.time_ns() - _CLOCK_TICK_NS
         finish(volumes, journal)
         live, previous = record.after_upgrade(journal, ready.scan, ready.target, signatures)
@@ -197,8 +211,10 @@ def _commit(node: Node, ready: Prepared, volumes: Volumes, signatures: dict[str,
             previous = record.without_links_to(previous, volumes, journal, previous=True, since_ns=removing_since_ns)
         record.save_live(node, live, ready.target)
         record.save_previous(node, previous, ready.installed)
+        volumes.sync()  # without its record nobody could say later whether the way back is what it was
         state.finish_journal()
         state.forget_releases({release for release in (ready.plan.release, staged.installed) if release})
+    void_held_signals()
     return Upgraded(ready.plan, State.COMMITTED, mixed_s)
 
 
@@ -243,16 +259,6 @@ def _salvage(volumes: Volumes, wanted: Mapping[str, Entry], progress: Progress) 
             progress.advance(files=1, size_bytes=entry.size)
             break
     return found
-
-
-def _install_release_files(node: Node, ready: Prepared) -> None:
-    """Keep the release's own files with the node, which needs them for every later plan, verify and rollback."""
-    folder = node.state.release_directory(ready.plan.release)
-    if folder.exists():
-        shutil.rmtree(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    ready.target.directory.rename(folder)
-    sync_directory(folder.parent)
 
 
 @contextmanager

@@ -53,9 +53,11 @@ def verify(root: Path, *, deep: bool, monitor: Monitor) -> Verified:
         raise Refused("this node was not installed by reprov", hint="`reprov plan ROLE VERSION` compares it with a release")
     wanted = installed.manifest.entries
     volumes, fences = sort_mounts(read_mounts(root), installed)
-    with opened_directory(root) as root_fd, phase(monitor, "scan", "Reading the node") as progress:
+    with opened_directory(root) as root_fd, phase(monitor, "scan", "Reading the node", files=len(wanted)) as progress:
         cache = EMPTY if deep else record.load_live(node, installed)
-        scan = survey(root_fd, wanted, installed.ownership, volumes=volumes, fences=fences, cache=cache, progress=progress)
+        scan = survey(
+            root_fd, wanted, installed.ownership, volumes=volumes, fences=fences, cache=cache, promised=node.promises(), progress=progress
+        )
     known = record.known_of(scan)
     if known.signatures != cache.signatures and node.may_write:
         record.save_live(node, known, installed)

@@ -1,0 +1,98 @@
+"""Surveying a live tree: what is entered, what is only recorded, whose it is; and that tests/builders.py predicts the same."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from reprov.adapters.files import opened_directory, scan_tree
+from reprov.adapters.statcache import EMPTY, StatCache
+from reprov.adapters.survey import NO_PROMISES, survey
+from reprov.domain.entry import Entry
+from reprov.domain.ownership import Owner, Promises
+from reprov.domain.scan import Scan
+from tests.builders import a_dir, a_file, a_tree, owning, scan_of
+
+LISTS = owning(b"/etc/keys/\n/srv/db/\n/etc/hostname\n", b"/var/\n")
+PROMISED = Promises([owning(b"/usr/earlier\n/usr/bin/a\n")])
+TARGET = a_tree(a_file("usr/bin/a", "1"), a_file("srv/db/new"), a_file("var/lib/x"), a_dir("etc"))
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A live tree with something of everybody's."""
+    for name in ("usr/bin/a", "usr/earlier", "usr/old", "etc/keys/k", "etc/hostname", "var/lib/x", "var/log/deep/y", ".reprov/staged/z"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    (tmp_path / "usr/hard").hardlink_to(tmp_path / "usr/old")
+    (tmp_path / "srv").mkdir()
+    (tmp_path / "srv/db").symlink_to("/data/db")
+    (tmp_path / "mnt/in").mkdir(parents=True)
+    return tmp_path
+
+
+def surveyed(root: Path, *, cache: StatCache = EMPTY, promised: Promises = PROMISED) -> Scan:
+    with opened_directory(root) as fd:
+        return survey(fd, TARGET, LISTS, volumes=["var"], fences=["mnt"], cache=cache, promised=promised)
+
+
+def test_whose_everything_is(root: Path) -> None:
+    owners = {path: verdict.owner for path, verdict in surveyed(root).verdicts.items()}
+    assert owners == {
+        **dict.fromkeys(["etc/keys", "etc/hostname", "srv/db", "usr/earlier"], Owner.KEEP),
+        **dict.fromkeys(["var", "var/lib", "var/lib/x", "var/log"], Owner.ADD_ONLY),
+    }
+
+
+def test_what_is_the_nodes_is_recorded_and_neither_entered_nor_read(root: Path) -> None:
+    scan = surveyed(root)
+    assert {"etc/keys/k", "var/log/deep", "mnt/in", ".reprov"}.isdisjoint(scan.entries)
+    assert scan.entries["etc/hostname"].digest == ""
+    assert (scan.volumes, scan.fenced) == (("", "var"), frozenset({"mnt"}))
+
+
+def test_the_builders_predict_a_survey(root: Path) -> None:
+    live = {path: entry for path, entry in scan_tree(root).entries.items() if not path.startswith(".reprov")}
+    found, expected = surveyed(root), scan_of(live, LISTS, TARGET, volumes=["var"], fenced=["mnt"], promised=PROMISED)
+    assert found.verdicts == expected.verdicts
+    assert {path: told(entry) for path, entry in found.entries.items()} == {path: told(entry) for path, entry in expected.entries.items()}
+    assert (found.volumes, found.fenced) == (expected.volumes, expected.fenced)
+
+
+def told(entry: Entry) -> Entry:
+    """An entry without what the test's own directory decides: the root's time moves with every run."""
+    return entry._replace(mtime_ns=0) if not entry.path else entry
+
+
+def test_a_promise_of_the_installed_release_holds_only_where_the_next_one_has_nothing(root: Path) -> None:
+    assert "usr/bin/a" not in surveyed(root).verdicts
+    assert "usr/earlier" not in surveyed(root, promised=NO_PROMISES).verdicts
+
+
+def test_sockets_and_fifos_are_the_nodes(root: Path) -> None:
+    os.mkfifo(root / "usr/fifo")
+    with socket.socket(socket.AF_UNIX) as listening:
+        here = Path.cwd()
+        os.chdir(root / "usr")  # the name of a socket is at most 107 bytes
+        try:
+            listening.bind("socket")
+        finally:
+            os.chdir(here)
+        verdicts = surveyed(root).verdicts
+    assert [verdicts[path].owner for path in ("usr/fifo", "usr/socket")] == [Owner.KEEP, Owner.KEEP]
+
+
+def test_what_the_cache_knows_is_not_read_again(root: Path) -> None:
+    first = surveyed(root)
+    known = first.entries["usr/old"]._replace(digest="remembered")
+    again = surveyed(root, cache=StatCache({"usr/old": known}, {"usr/old": first.signatures["usr/old"]}))
+    assert again.entries["usr/old"] is known
+    (root / "usr/old").write_text("changed!")
+    third = surveyed(root, cache=StatCache({"usr/old": known}, {"usr/old": first.signatures["usr/old"]}))
+    assert third.entries["usr/old"].digest not in ("", "remembered", first.entries["usr/old"].digest)
+
+
+def test_names_of_one_file_have_one_inode(root: Path) -> None:
+    scan = surveyed(root)
+    assert scan.signatures["usr/old"] == scan.signatures["usr/hard"]

@@ -1,0 +1,111 @@
+"""reprov explain, on a node with a release."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reprov.adapters.node_state import NodeState
+from reprov.domain.deployment import Deployment, State
+from tests.builders import ONE
+from tests.unit.adapters.test_release_reader import FILES, publish
+
+DIGEST = "6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b"
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Path:
+    """A node that is base 1.0."""
+    state = NodeState(tmp_path)
+    state.create()
+    publish(state.release_directory(ONE), FILES)
+    state.write_deployment(Deployment(State.COMMITTED, ONE))
+    (tmp_path / "srv").mkdir()
+    return tmp_path
+
+
+TEXTS = {
+    "/usr/bin/x": f"""\
+path     /usr/bin/x
+class    image
+rule     none: what no list names is the image's
+package  x
+release  base 1.0: file mode 0644 sha256 {DIGEST}
+""",
+    "//usr/../usr//bin/": """\
+path     /usr/bin
+class    image
+rule     none: what no list names is the image's
+package  none
+release  base 1.0: dir mode 0755
+""",
+    "/srv": """\
+path     /srv
+class    keep
+rule     - /srv/ (excludes/20-more.exclude:2)
+package  none
+release  base 1.0 has no such path
+""",
+    "/etc/hostname": """\
+path     /etc/hostname
+class    keep
+rule     - /etc/hostname (excludes/10-base.exclude:1)
+package  none
+release  base 1.0 has no such path
+""",
+    "/proc": """\
+path     /proc
+class    add-only
+rule     + /proc (built in)
+package  none
+release  base 1.0 has no such path
+""",
+    "/": """\
+path     /
+class    image
+rule     none: what no list names is the image's
+package  none
+release  base 1.0: dir mode 0755
+""",
+}
+
+
+@pytest.mark.parametrize("path", TEXTS)
+def test_whose_a_path_is_and_why(reprov: Callable[..., Any], node: Path, path: str) -> None:
+    done = reprov("explain", path, "--root", node)
+    assert (done.status, done.stdout, done.stderr) == (0, TEXTS[path], "")
+
+
+def test_a_rule_for_directories_is_asked_about_what_is_there(reprov: Callable[..., Any], node: Path) -> None:
+    shutil.rmtree(node / "srv")
+    (node / "srv").symlink_to("data")
+    assert "class    image\n" in reprov("explain", "/srv", "--root", node).stdout
+
+
+def test_json(reprov: Callable[..., Any], node: Path) -> None:
+    known = json.loads(reprov("explain", "/usr/bin/x", "--root", node, "--json").stdout)
+    assert known == {
+        "path": "/usr/bin/x",
+        "class": "image",
+        "rule": None,
+        "place": None,
+        "release": "base 1.0",
+        "package": "x",
+        "digest": DIGEST,
+    }
+    unknown = json.loads(reprov("explain", "/etc/hostname", "--root", node, "--json").stdout)
+    assert (unknown["class"], unknown["rule"], unknown["place"]) == ("keep", "- /etc/hostname", "excludes/10-base.exclude:1")
+    assert (unknown["package"], unknown["digest"]) == (None, None)
+
+
+def test_a_relative_path_is_no_question(reprov: Callable[..., Any], node: Path) -> None:
+    done = reprov("explain", "usr/bin", "--root", node)
+    assert (done.status, done.stderr) == (2, "reprov: 'usr/bin' is not an absolute path\n")
+
+
+def test_without_a_release_no_lists_are_in_force(reprov: Callable[..., Any], tmp_path: Path) -> None:
+    done = reprov("explain", "/usr", "--root", tmp_path)
+    assert (done.status, done.stderr.splitlines()[0]) == (4, "reprov: this node was not installed by reprov, so that no lists are in force")

@@ -1,0 +1,97 @@
+"""reprov status, on the state files of a node."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reprov.adapters.node_state import NodeState
+from reprov.domain.deployment import Deployment, State
+from tests.builders import ONE, TWO
+
+AT = "2026-01-01T00:00:00Z"
+COMMITTED = Deployment(State.COMMITTED, TWO, previous=ONE, has_previous=True, source="/srv", changed_at=AT)
+
+TEXTS = {
+    "never changed": (Deployment(), "reprov has never changed this node\n"),
+    "installed, with a way back": (
+        COMMITTED,
+        f"state      committed since {AT}\ninstalled  base 1.1\nprevious   base 1.0\nsource     /srv\n",
+    ),
+    "installed from nothing": (
+        Deployment(State.COMMITTED, ONE, source="/srv", changed_at=AT),
+        f"state      committed since {AT}\ninstalled  base 1.0\nprevious   none\nsource     /srv\n",
+    ),
+    "back at the tree from before": (
+        Deployment(State.ROLLED_BACK, None, previous=ONE, has_previous=True, source="/srv", changed_at=AT),
+        f"state      rolled-back since {AT}\ninstalled  not a release\nprevious   base 1.0\nsource     /srv\n",
+    ),
+    "a way back to no release": (
+        Deployment(State.COMMITTED, ONE, has_previous=True, source="/srv", changed_at=AT),
+        f"state      committed since {AT}\ninstalled  base 1.0\nprevious   not a release\nsource     /srv\n",
+    ),
+    "staged": (
+        Deployment(State.STAGED, ONE, TWO, source="/srv", changed_at=AT),
+        f"state      staged since {AT}\ninstalled  base 1.0\ntarget     base 1.1\nprevious   none\nsource     /srv\n",
+    ),
+    "interrupted": (
+        Deployment(State.STAGING, ONE, TWO, source="/srv", changed_at=AT),
+        f"state      staging since {AT}\ninstalled  base 1.0\ntarget     base 1.1\nprevious   none\nsource     /srv\n"
+        "interrupted: the next change, or `reprov recover`, finishes or undoes it\n",
+    ),
+}
+
+
+def a_node(folder: Path, deployment: Deployment) -> Path:
+    state = NodeState(folder)
+    state.create()
+    if deployment.state:
+        state.write_deployment(deployment)
+    return folder
+
+
+@pytest.mark.parametrize(("deployment", "text"), TEXTS.values(), ids=TEXTS)
+def test_what_the_node_is_was_and_is_about_to_be(reprov: Callable[..., Any], tmp_path: Path, deployment: Deployment, text: str) -> None:
+    done = reprov("status", "--root", a_node(tmp_path, deployment))
+    assert (done.status, done.stdout, done.stderr) == (0, text, "")
+
+
+def test_json(reprov: Callable[..., Any], tmp_path: Path) -> None:
+    assert json.loads(reprov("status", "--root", a_node(tmp_path, COMMITTED), "--json").stdout) == {
+        "state": "committed",
+        "installed": "base 1.1",
+        "target": None,
+        "previous": "base 1.0",
+        "can_roll_back": True,
+        "interrupted": False,
+        "source": "/srv",
+        "changed_at": AT,
+    }
+
+
+def test_json_of_a_node_that_was_never_changed(reprov: Callable[..., Any], tmp_path: Path) -> None:
+    found = json.loads(reprov("status", "--root", tmp_path, "--json").stdout)
+    assert (found["state"], found["installed"], found["can_roll_back"], found["interrupted"]) == (None, None, False, False)
+
+
+def test_what_is_no_root_is_refused(reprov: Callable[..., Any], tmp_path: Path) -> None:
+    for name in ("photos", "letters", "a", "b"):
+        (tmp_path / name).write_text("x")
+    done = reprov("status", "--root", tmp_path)
+    assert (done.status, done.stdout) == (4, "")
+    assert done.stderr.splitlines()[0] == f"reprov: {tmp_path} is not the root of a node: it holds a, b, letters but no os-release"
+
+
+def test_a_damaged_state_needs_a_person(reprov: Callable[..., Any], tmp_path: Path) -> None:
+    (a_node(tmp_path, COMMITTED) / ".reprov/state.json").write_bytes(b"\xff")
+    done = reprov("status", "--root", tmp_path)
+    assert done.status == 6
+    assert done.stderr.startswith(f"reprov: {tmp_path}/.reprov/state.json: the node's state cannot be read (")
+
+
+def test_looking_changes_nothing(reprov: Callable[..., Any], tmp_path: Path) -> None:
+    reprov("status", "--root", tmp_path)
+    reprov("history", "--root", tmp_path)
+    assert list(tmp_path.iterdir()) == []

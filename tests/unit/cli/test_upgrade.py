@@ -1,0 +1,117 @@
+"""reprov upgrade: what it passes on, what it answers."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reprov.domain.deployment import State
+from reprov.domain.plan import Plan
+from reprov.domain.source import Source
+from reprov.errors import NeedsAttention, Refused, ReprovError
+from reprov.workflows import upgrade as workflow
+from reprov.workflows.upgrade import Upgraded
+from tests.builders import a_file, a_plan, a_tree
+
+PLAN = a_plan(a_tree(a_file("usr/a", "1")), a_tree(a_file("usr/a", "2" * 2000)))
+NOTHING = a_plan(a_tree(a_file("usr/a")), a_tree(a_file("usr/a")))
+
+
+@pytest.fixture
+def upgrading(monkeypatch: pytest.MonkeyPatch, reprov: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
+    """Runs `reprov upgrade 1.1` where this comes out; the call is at `.seen`."""
+
+    def run(found: Upgraded | Exception, *words: str) -> Any:
+        def upgrade(*arguments: object, **options: object) -> Upgraded:
+            seen.append((arguments, {name: value for name, value in options.items() if name != "monitor"}))
+            if isinstance(found, Exception):
+                raise found
+            return found
+
+        monkeypatch.setattr(workflow, "upgrade", upgrade)
+        return reprov("upgrade", *(words or ("1.1",)), "--from", "/srv", "--root", tmp_path)
+
+    seen: list[Any] = []
+    run.seen = seen  # type: ignore[attr-defined]
+    return run
+
+
+def upgraded(plan: Plan = PLAN, state: State | None = State.COMMITTED) -> Upgraded:
+    return Upgraded(plan, state, 0.0093)
+
+
+ANSWERS = {
+    "installed": (upgraded(), ("1.1",), "base 1.1 is installed: 1 paths by 1 exchanges in 9 ms, 2.0 kB fetched\n"),
+    "staged only": (
+        upgraded(state=State.STAGED),
+        ("1.1", "--stage-only"),
+        "base 1.1 is staged; `reprov upgrade` without --stage-only exchanges it\n",
+    ),
+    "nothing to do": (upgraded(NOTHING), ("1.1",), "base 1.1: nothing to do\n"),
+    "nothing to stage": (upgraded(NOTHING), ("1.1", "--stage-only"), "base 1.1: nothing to do\n"),
+}
+
+
+@pytest.mark.parametrize(("found", "words", "text"), ANSWERS.values(), ids=ANSWERS)
+def test_one_line_says_what_was_done(upgrading: Callable[..., Any], found: Upgraded, words: tuple[str, ...], text: str) -> None:
+    done = upgrading(found, *words)
+    assert (done.status, done.stdout, done.stderr) == (0, text, "")
+
+
+def test_json(upgrading: Callable[..., Any]) -> None:
+    assert json.loads(upgrading(upgraded(), "1.1", "--json").stdout) == {
+        "role": "base",
+        "version": "1.1",
+        "state": "committed",
+        "changed_paths": 1,
+        "exchanges": 1,
+        "fetched_bytes": 2000,
+        "mixed_s": 0.0093,
+    }
+
+
+def test_json_of_a_node_that_never_had_to_be_changed(upgrading: Callable[..., Any]) -> None:
+    assert json.loads(upgrading(upgraded(NOTHING, None), "1.1", "--json").stdout)["state"] is None
+
+
+@pytest.mark.parametrize(
+    ("words", "role", "stage_only"),
+    [
+        pytest.param(("1.1",), None, False, id="a version alone"),
+        pytest.param(("base", "1.1"), "base", False, id="role and version"),
+        pytest.param(("1.1", "--stage-only"), None, True, id="to be staged only"),
+        pytest.param(("1.1", "--commit", "live"), None, False, id="the only time to commit there is"),
+    ],
+)
+def test_what_the_workflow_is_told(upgrading: Any, tmp_path: Path, words: tuple[str, ...], role: str | None, stage_only: bool) -> None:
+    upgrading(upgraded(), *words)
+    assert upgrading.seen == [((tmp_path, Source.parse("/srv"), role, "1.1"), {"stage_only": stage_only})]
+
+
+ERRORS = {
+    "failed, and the node is as it was": (ReprovError("staging failed", hint="again"), 1),
+    "refused": (Refused("another change is under way"), 4),
+    "neither old nor new": (NeedsAttention("could not be undone"), 6),
+}
+
+
+@pytest.mark.parametrize(("error", "status"), ERRORS.values(), ids=ERRORS)
+def test_the_status_says_how_it_failed(upgrading: Callable[..., Any], error: ReprovError, status: int) -> None:
+    done = upgrading(error)
+    assert (done.status, done.stdout, done.stderr.splitlines()[0]) == (status, "", f"reprov: {error.message}")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        pytest.param(
+            ("1.1", "--commit", "boot"), "reprov: Invalid value for '--commit': 'boot' is not 'live'.", id="a time that is not there yet"
+        ),
+        pytest.param(("a", "b", "c"), "reprov: a release is [ROLE] VERSION, not 'a b c'", id="a word too many"),
+    ],
+)
+def test_wrong_usage(upgrading: Any, words: tuple[str, ...], message: str) -> None:
+    done = upgrading(upgraded(), *words)
+    assert (done.status, done.stderr.splitlines()[0], upgrading.seen) == (2, message, [])
