@@ -1,0 +1,75 @@
+"""Roots on real filesystems. Everything is mounted in a namespace of the test process, so nothing can stay behind."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.system.filesystems import Filesystems, enter_private_mount_namespace
+from tests.system.node import Hooks, Node, Run, Store
+from tests.system.trees import RealTrees, real_trees
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_stays_behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Mounts are this process's alone; at the end there is none, and no loop device and no process of a test either."""
+    if os.geteuid() != 0:
+        yield  # every test is skipped
+        return
+    enter_private_mount_namespace()
+    top = str(tmp_path_factory.getbasetemp())
+    yield
+    left = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if top in line]
+    left += [str(file) for file in Path("/sys/block").glob("loop*/loop/backing_file") if top in file.read_text()]
+    left += _processes_about(top)
+    assert not left, f"left behind: {left}"
+
+
+def _processes_about(folder: str) -> list[str]:
+    """The processes, but for this one, that name the folder or work in it."""
+    found = []
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit() and int(process.name) not in (os.getpid(), os.getppid()):
+            try:
+                words = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                if folder in words or str((process / "cwd").readlink()).startswith(folder):
+                    found.append(f"{process.name}: {words}")
+            except OSError:
+                continue  # it ended while we looked
+    return found
+
+
+@pytest.fixture
+def filesystems(tmp_path: Path) -> Iterator[Filesystems]:
+    """Makes and mounts filesystems, which are gone after the test."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    made = Filesystems(folder)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def store(tmp_path: Path, reprov: Run) -> Store:
+    """An empty store."""
+    return Store(tmp_path / "store", reprov)
+
+
+@pytest.fixture
+def node(request: pytest.FixtureRequest, tmp_path: Path, filesystems: Filesystems, store: Store, reprov: Run) -> Node:
+    """A node whose root is an empty filesystem of its own: ext4, unless the test is parametrised (`on_every_filesystem`)."""
+    root = filesystems.make(getattr(request, "param", "ext4"), tmp_path / "node")
+    return Node(root, store, reprov)
+
+
+@pytest.fixture
+def hooks(monkeypatch: pytest.MonkeyPatch) -> Hooks:
+    """What happens at a phase of a command line that runs in this process."""
+    return Hooks(monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def debian() -> RealTrees:
+    """Two real Debian trees."""
+    return real_trees()

@@ -1,0 +1,215 @@
+"""Role trees to publish: small ones as plain directories, and two real Debian trees, built once a machine.
+
+What is built here is whole enough for `reprov publish`: os-release, a shell that names the machine, dpkg's status.
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import copy
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.small_root import make_root, settle
+
+CAP_NET_RAW = bytes.fromhex("0100000200200000000000000000000000000000")
+"""security.capability of a file with cap_net_raw=ep, as setcap writes it for ping."""
+
+EVIL_NAMES = (
+    "with space",
+    " leading space",
+    "new\nline",
+    "non-utf8-\udcff\udcfe",
+    "-dash",
+    "--delete",
+    "#comment",
+    ";semicolon",
+    "glob*",
+    "que?tion",
+    "[a-c]",
+    "back\\slash",
+    "back\\#012slash",
+    'quo"te',
+    "sin'gle",
+    "$HOME",
+    "tab\there",
+    "\x1b[31mred",
+    "é-ü-漢",
+    "x" * 250,
+)
+"""Names that every tool on the way must leave alone (test lab: all of them are legal on ext4, xfs and btrfs)."""
+
+EXCLUDE = """\
+/etc/hostname
+/etc/site.d/
+/etc/*.local
+/opt/vendor/data/
+/opt/vendor/*.key
+/usr/lib/site/
+/boot/efi/**
+/home/**
+lost+found/
+"""
+ADD_ONLY = """\
+- /var/lib/dpkg/
+/var/
+/srv/
+/home/
+/etc/once.conf
+"""
+
+
+class Tree:
+    """A small role tree while it is being made; `done()` gives every path one time and returns the folder."""
+
+    def __init__(self, folder: Path, version: str = "1.0") -> None:
+        """A usr-merged root whose shell, and nothing else, depends on the version."""
+        self.folder = make_root(folder, dash=version)
+        self._top = self.folder
+
+    @classmethod
+    def over(cls, folder: Path) -> "Tree":
+        """The same tools for a tree that is there: a node's, whose operator makes files."""
+        tree = cls.__new__(cls)
+        tree.folder = tree._top = folder
+        return tree
+
+    def inside(self, directory: str) -> "Tree":
+        """The same tree, in which every path means one below a directory."""
+        view = copy(self)
+        view._top = self.folder / directory
+        return view
+
+    def file(self, path: str, content: str | bytes = "", *, mode: int = 0o644, owner: int = 0, group: int = 0) -> "Tree":
+        """A file, with the directories above it; one that is there gets new content in a new inode."""
+        place = self._place(path)
+        if place.is_symlink() or place.exists():
+            place.unlink()
+        place.write_bytes(content if isinstance(content, bytes) else content.encode())
+        os.chown(place, owner, group)
+        place.chmod(mode)
+        return self
+
+    def directory(self, path: str, *, mode: int = 0o755, owner: int = 0, group: int = 0) -> "Tree":
+        place = self._place(path)
+        place.mkdir(exist_ok=True)
+        os.chown(place, owner, group)
+        place.chmod(mode)
+        return self
+
+    def symlink(self, path: str, target: str) -> "Tree":
+        self._place(path).symlink_to(target)
+        return self
+
+    def hard_link(self, path: str, other: str) -> "Tree":
+        self._place(path).hardlink_to(self._top / other)
+        return self
+
+    def device(self, path: str, kind: int, numbers: tuple[int, int], *, mode: int = 0o660) -> "Tree":
+        """A device node; `kind` is stat.S_IFCHR or S_IFBLK."""
+        os.mknod(self._place(path), kind | mode, os.makedev(*numbers))
+        self._place(path).chmod(mode)
+        return self
+
+    def fifo(self, path: str, *, mode: int = 0o600) -> "Tree":
+        os.mkfifo(self._place(path), mode)
+        return self
+
+    def xattr(self, path: str, name: str, value: bytes) -> "Tree":
+        os.setxattr(self._top / path, name, value, follow_symlinks=False)
+        return self
+
+    def at(self, path: str) -> Path:
+        """Where a path of the tree lies."""
+        return self._top / path
+
+    def remove(self, path: str) -> "Tree":
+        place = self._top / path
+        if place.is_dir() and not place.is_symlink():
+            shutil.rmtree(place)
+        else:
+            place.unlink()
+        return self
+
+    def settle(self) -> None:
+        """Give every path the same time."""
+        settle(self._top)
+
+    def done(self) -> Path:
+        """The folder, every path with the same time, so that nothing but what a test changes differs."""
+        self.settle()
+        return self.folder
+
+    def _place(self, path: str) -> Path:
+        place = self._top / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        return place
+
+
+def make_library(folder: Path, *, exclude: str = EXCLUDE, add_only: str = ADD_ONLY) -> Path:
+    """A library whose `base` lists are these; `other` keeps nothing of a node but its name."""
+    lists = folder / "excludes"
+    lists.mkdir(parents=True)
+    (lists / "base.exclude").write_text(exclude, errors="surrogateescape")
+    (lists / "base.add-only").write_text(add_only, errors="surrogateescape")
+    (lists / "other.exclude").write_text("/etc/hostname\nlost+found/\n")
+    (lists / "other.add-only").write_text("- /var/lib/dpkg/\n/var/\n")
+    return folder
+
+
+class RealTrees(NamedTuple):
+    """Two Debian trees that differ as two releases of a role do."""
+
+    old: Path
+    """As the distribution was released."""
+    new: Path
+    """The same with the security updates of the day on which it was built."""
+
+
+_REAL_ROLE = """\
+suite: bookworm
+repositories:
+  - {name: security, suite: bookworm-security, components: [main]}
+packages: [iputils-ping, openssl, perl]
+excludes: [base]
+"""
+
+
+def real_trees() -> RealTrees:
+    """The real trees, from the cache outside the checkout; built there, in a minute or two, by the first test that asks.
+
+    They are never written to: whoever needs to change one copies it.
+    """
+    key = hashlib.sha256(_REAL_ROLE.encode()).hexdigest()[:12]
+    cache = Path("~/.cache/reprov/tests").expanduser()
+    done = cache / f"trees-{key}"
+    with _locked(cache):
+        if not done.is_dir():
+            work = cache / f"building-{key}"
+            shutil.rmtree(work, ignore_errors=True)
+            _build(work)
+            work.rename(done)
+    return RealTrees(done / "build/real/1.0/tree", done / "build/real/1.1/tree")
+
+
+def _build(store: Path) -> None:
+    from reprov.events import NullMonitor
+    from reprov.workflows.build import Wanted, build
+
+    library = store / "library"
+    (library / "roles/real").mkdir(parents=True)
+    (library / "roles/real/role.yaml").write_text(_REAL_ROLE)
+    build(store, library, Wanted("real", "1.0", skipped_repositories=("security",)), NullMonitor())
+    build(store, library, Wanted("real", "1.1", from_version="1.0"), NullMonitor())
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """One builder at a time: test runs side by side share the cache."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
