@@ -1,6 +1,7 @@
 """Getting releases and file contents from a source with the rsync program, always into root's own directories."""
 
 import re
+import shutil
 import tempfile
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -42,19 +43,33 @@ def list_versions(source: Source, role: str) -> list[str]:
 def fetch_release(source: Source, release: ReleaseId, destination: Path, known: Path) -> None:
     """Copy a release's files (manifest, lists, packages; not its hops) into an empty directory.
 
-    What `known`, where the node keeps that release if it has it, has of the same size and time does not travel again.
-    Raises `InvalidInput` naming the versions that there are when the source has no such release.
+    `known` is where the node keeps that release if it has it: when the source's release.json is the same to the byte,
+    nothing else travels. Raises `InvalidInput` naming the versions that there are when the source has no such release.
     """
-    options = ("--recursive", "--times", "--exclude=/hops/", "--chmod=D700,F600", "--perms")
-    copied = (f"--copy-dest={known}",) if known.is_dir() else ()
+    _fetch_files(source, release, destination, ("--include=/release.json", "--exclude=*"))
+    if _same_file(destination / "release.json", known / "release.json"):
+        shutil.copytree(known, destination, dirs_exist_ok=True)
+    else:
+        _fetch_files(source, release, destination, ("--exclude=/hops/", "--ignore-times"))
+
+
+def _fetch_files(source: Source, release: ReleaseId, destination: Path, chosen: tuple[str, ...]) -> None:
+    options = ("--recursive", "--chmod=D700,F600", "--perms", *chosen)
     try:
-        run((*_rsync(source), *options, *copied, source.release(release), f"{destination}/"))
+        run((*_rsync(source), *options, source.release(release), f"{destination}/"))
     except CommandFailed as error:
         if error.status != _NO_SUCH_FILE:
             raise _explained(error, source) from None
         versions = list_versions(source, release.role)
         there = f"it has {', '.join(versions)}" if versions else f"it has no release of {release.role}"
         raise InvalidInput(f"{source.text} has no {release}", hint=there) from None
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    try:
+        return one.read_bytes() == other.read_bytes()
+    except FileNotFoundError:
+        return False
 
 
 def fetch_contents(source: Source, release: ReleaseId, paths: Collection[str], destination: Path, on_file: Callable[[int], None]) -> None:

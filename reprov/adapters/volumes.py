@@ -15,6 +15,7 @@ from reprov.domain.plan import Room
 from reprov.errors import Refused
 
 _PROBE = ".reprov-probe"
+_FINE_TIME_NS = 1_000_000_001
 MARK = "trusted.reprov.op"
 
 
@@ -101,6 +102,9 @@ def probe(volumes: Volumes, volume: str, directory: str) -> str:
         os.close(os.open(_PROBE, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW, 0o600, dir_fd=own_fd))
         try:
             os.setxattr(f"/proc/self/fd/{own_fd}/{_PROBE}", MARK, b"probe", follow_symlinks=False)
+            os.utime(_PROBE, ns=(_FINE_TIME_NS, _FINE_TIME_NS), dir_fd=own_fd)
+            if os.stat(_PROBE, dir_fd=own_fd).st_mtime_ns != _FINE_TIME_NS:
+                return "its filesystem keeps times to the second only, by which unchanged files cannot be told"
             os.link(_PROBE, _PROBE, src_dir_fd=own_fd, dst_dir_fd=live_fd, follow_symlinks=False)
             try:
                 os.unlink(_PROBE, dir_fd=own_fd)
