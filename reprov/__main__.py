@@ -1,8 +1,6 @@
 """`python -m reprov` and the zipapp start here."""
 
-import sys
-
-from reprov.cli.main import main
+from reprov.cli.main import entry
 
 if __name__ == "__main__":
-    sys.exit(main())
+    entry()

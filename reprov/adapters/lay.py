@@ -17,9 +17,9 @@ _LAUNCHER = b"""#!/usr/bin/python3 -IB
 import sys
 
 sys.path.insert(0, "/usr/lib/reprov")
-from reprov.cli.main import main
+from reprov.cli.main import entry
 
-sys.exit(main())
+entry()
 """
 
 

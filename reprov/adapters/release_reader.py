@@ -3,10 +3,12 @@
 import gzip
 import hashlib
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from reprov.adapters import manifest_cache
 from reprov.domain.manifest import Manifest
 from reprov.domain.ownership import Ownership
 from reprov.domain.packages import PackageSet
@@ -22,9 +24,11 @@ class ReleaseFiles:
     directory: Path
     like: "ReleaseFiles | None" = None
     """A release with the same manifest, which has been read already."""
+    may_cache: bool = False
+    """Whether the parsed manifest may be kept in the directory for the next time."""
 
     @classmethod
-    def load(cls, directory: Path, like: "ReleaseFiles | None" = None) -> "ReleaseFiles":
+    def load(cls, directory: Path, like: "ReleaseFiles | None" = None, *, may_cache: bool = False) -> "ReleaseFiles":
         """Read release.json and check every file that it lists. Raises `Refused` for a missing, altered or cut off one.
 
         When the manifest is that of `like`, the two share one object, and comparing their entries is a matter of `is`.
@@ -47,7 +51,7 @@ class ReleaseFiles:
                     hint="it was altered or cut off on the server; run `reprov releases --check` there",
                 )
         same = like is not None and like.release.files.get(MANIFEST_NAME) == release.files.get(MANIFEST_NAME)
-        return cls(release, directory, like if same else None)
+        return cls(release, directory, like if same else None, may_cache)
 
     @property
     def manifest_digest(self) -> str:
@@ -59,12 +63,19 @@ class ReleaseFiles:
         """Every path of the tree."""
         if self.like:
             return self.like.manifest
+        cache = self.directory / "manifest.cache"
+        if cached := manifest_cache.load(cache, self.manifest_digest):
+            return cached
         file = self.directory / MANIFEST_NAME
         try:
             text = gzip.decompress(file.read_bytes()).decode("ascii")
         except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
             raise InvalidInput(f"{file}: not a manifest ({error})") from None
-        return Manifest.parse(text, str(file))
+        manifest = Manifest.parse(text, str(file))
+        if self.may_cache:
+            with suppress(OSError):  # a full disk costs time, nothing else
+                manifest_cache.save(manifest, cache, self.manifest_digest)
+        return manifest
 
     @cached_property
     def ownership(self) -> Ownership:

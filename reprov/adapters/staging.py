@@ -33,6 +33,9 @@ class Staging:
         self._joined: set[str] = set()
         self._unverified: list[tuple[Entry, str]] = []
         self.signatures: dict[str, Signature] = {}
+        """Of what was written, by path."""
+        self.linked: set[str] = set()
+        """Paths whose live file was linked. Whether it is still what the plan was made for, the look before the commit tells."""
 
     def build(self, placements: Iterable[Placement], progress: Progress) -> None:
         """Make staged paths with their metadata; that of directories follows in `close`. Raises `ReprovError` when a live file moved."""
@@ -112,9 +115,7 @@ class Staging:
             apply_metadata(entry, staged, dir_fd=own_fd)
             self._remember(entry.path, staged, own_fd)
             return
-        status = os.stat(staged, dir_fd=own_fd, follow_symlinks=False)
-        self._require_as_scanned(entry.path, status)
-        self.signatures[entry.path] = signature_of(status)
+        self.linked.add(entry.path)
 
     def _make(self, placement: Placement, own_fd: int, staged: str) -> None:
         entry = placement.entry

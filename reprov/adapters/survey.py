@@ -33,6 +33,7 @@ def survey(
     fences: Collection[str],
     cache: StatCache,
     promised: Promises = NO_PROMISES,
+    linked: Collection[str] = (),
     progress: Progress | None = None,
 ) -> Scan:
     """Scan the tree below `root_fd` as far as a comparison with `target` needs.
@@ -40,9 +41,10 @@ def survey(
     `volumes` are the mount points whose content the release manages, `fences` all others. What the cache still knows is
     not read again; directories of another filesystem that nothing is mounted on (btrfs subvolumes) are volumes when the
     target has content in them and fences otherwise. What the target lacks and `promised` keeps (the lists of another
-    release that the node is or was) is the node's, too: a promise does not end when a role changes.
+    release that the node is or was) is the node's, too: a promise does not end when a role changes. Files in `linked` have
+    been given another name since the cache was made, which moved their ctime: there inode, size and time must do.
     """
-    surveyor = _Surveyor(root_fd, target, ownership, set(volumes), set(fences), cache, promised, progress)
+    surveyor = _Surveyor(root_fd, target, ownership, set(volumes), set(fences), cache, promised, linked, progress)
     surveyor.record_root()
     surveyor.visit(root_fd, "", os.fstat(root_fd).st_dev)
     surveyor.hash_unknown()
@@ -53,6 +55,11 @@ def survey(
         volumes=("", *sorted(surveyor.volumes - {""})),
         fenced=frozenset(surveyor.fences),
     )
+
+
+def _only_linked(status: os.stat_result, known: Signature, entry: Entry) -> bool:
+    found = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+    return found == (known.device, known.inode, known.size, entry.mtime_ns)
 
 
 class _Surveyor:
@@ -67,6 +74,7 @@ class _Surveyor:
         fences: set[str],
         cache: StatCache,
         promised: Promises,
+        linked: Collection[str],
         progress: Progress | None,
     ) -> None:
         self.root_fd = root_fd
@@ -76,6 +84,7 @@ class _Surveyor:
         self.fences = fences
         self.cache = cache
         self.promised = promised
+        self.linked = linked
         self.progress = progress
         self.entries: dict[str, Entry] = {}
         self.signatures: dict[str, Signature] = {}
@@ -126,6 +135,8 @@ class _Surveyor:
                 known_signature = signatures.get(path)
                 if known_signature == (status.st_dev, status.st_ino, status.st_ctime_ns, status.st_size):
                     signature, entry = known_signature, known_entries[path]
+                elif known_signature and path in self.linked and _only_linked(status, known_signature, known_entries[path]):
+                    signature, entry = signature_of(status), known_entries[path]
                 else:
                     signature = signature_of(status)
                     entry = read_entry(path, status, name, dir_fd=dir_fd)

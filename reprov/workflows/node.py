@@ -57,7 +57,7 @@ class Node:
     def files_of(self, deployment: Deployment) -> ReleaseFiles:
         """The files of the installed release. Raises `Refused` when they were damaged."""
         assert deployment.installed is not None
-        return ReleaseFiles.load(self.state.release_directory(deployment.installed))
+        return ReleaseFiles.load(self.state.release_directory(deployment.installed), may_cache=self.may_write)
 
 
 def inspect_node(root: Path) -> Node:

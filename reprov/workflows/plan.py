@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,6 @@ from reprov.adapters.mounts import MountWatch
 from reprov.adapters.release_reader import ReleaseFiles
 from reprov.adapters.rsync_program import installed_version
 from reprov.adapters.source import fetch_release
-from reprov.adapters.statcache import StatCache
 from reprov.adapters.survey import survey
 from reprov.adapters.volumes import can_clone, room_of
 from reprov.domain.comparison import Blocker, Change, Installed, compare, covers
@@ -24,7 +23,7 @@ from reprov.domain.placement import costs, find_placements
 from reprov.domain.plan import Plan, blockers_of_space
 from reprov.domain.release import ReleaseId
 from reprov.domain.rsync_version import OLDEST_VERSION, warning_of
-from reprov.domain.scan import Scan, Signature
+from reprov.domain.scan import Scan
 from reprov.domain.source import Source
 from reprov.domain.units import Op, find_swaps
 from reprov.errors import InvalidInput
@@ -45,21 +44,17 @@ class Prepared:
     scan: Scan
     watch: MountWatch
 
-    def look_again(self, root_fd: int, staged: Mapping[str, Signature]) -> Scan:
-        """The node as it is now. `staged` are the signatures of staged files: what was linked since the plan has a new ctime from that."""
-        known = record.known_of(self.scan)
-        signatures = dict(known.signatures)
-        for path, signature in staged.items():
-            if path in signatures and signature.inode == signatures[path].inode:
-                signatures[path] = signature
+    def look_again(self, root_fd: int, linked: Collection[str]) -> Scan:
+        """The node as it is now; the live files in `linked` have been linked since the plan was made."""
         return survey(
             root_fd,
             self.target.manifest.entries,
             self.target.ownership,
             volumes=self.scan.volumes,
             fences=self.scan.fenced,
-            cache=StatCache(known.entries, signatures),
+            cache=record.known_of(self.scan),
             promised=self.promised,
+            linked=linked,
         )
 
 

@@ -24,7 +24,7 @@ from reprov.domain.guards import blockers_of_live_commit
 from reprov.domain.journal import DirectoryChange
 from reprov.domain.placement import split_by_fetch, to_fetch
 from reprov.domain.plan import Plan
-from reprov.domain.scan import Scan, Signature, moved_between
+from reprov.domain.scan import Scan, moved_between
 from reprov.domain.source import Source
 from reprov.domain.units import OpKind, find_along
 from reprov.errors import NeedsAttention, Refused, ReprovError
@@ -67,15 +67,15 @@ def upgrade(root: Path, source: Source, role: str | None, version: str, *, stage
                 )
             with opened_volumes(node.root, _touched_volumes(ready)) as volumes:
                 with disk_errors_in_words("staging failed"):
-                    signatures = _stage(node, ready, volumes, monitor)
+                    staging = _stage(node, ready, volumes, monitor)
                 node.state.keep_release(ready.plan.release, ready.target.directory)
                 if ready.installed and ready.installed.release.id.role != ready.plan.release.role:
                     node.state.promise(ready.installed.release.id.role, ready.installed.keep_lists)
                 if stage_only:
-                    record.save_live(node, record.known_of(ready.look_again(volumes.root_fd, signatures)), ready.installed)
+                    record.save_live(node, record.known_of(ready.look_again(volumes.root_fd, staging.linked)), ready.installed)
                     return Upgraded(ready.plan, State.STAGED, 0.0)
                 with signals_held():
-                    return _commit(node, ready, volumes, signatures, monitor)
+                    return _commit(node, ready, volumes, staging, monitor)
 
 
 def _touched_volumes(ready: Prepared) -> tuple[str, ...]:
@@ -120,7 +120,7 @@ def _adopt(node: Node, ready: Prepared) -> Upgraded:
     return Upgraded(ready.plan, deployment.state, 0.0)
 
 
-def _stage(node: Node, ready: Prepared, volumes: Volumes, monitor: Monitor) -> dict[str, Signature]:
+def _stage(node: Node, ready: Prepared, volumes: Volumes, monitor: Monitor) -> Staging:
     """Build the next tree beside the live one. Whatever goes wrong, nothing of it stays and the node is as it was."""
     plan = ready.plan
     deployment = node.state.deployment()
@@ -144,10 +144,12 @@ def _stage(node: Node, ready: Prepared, volumes: Volumes, monitor: Monitor) -> d
             linking = beside.submit(staging.build, local, Progress(NullMonitor(), "stage"))
             _fetch(node, plan, volumes, monitor)
             linking.result()
-        with phase(monitor, "stage", "Staging the next tree", files=len(plan.placements)) as progress:
-            progress.advance(files=len(local))
-            staging.build(waiting, progress)
-            staging.close()
+            writing = beside.submit(volumes.sync)  # most of it is on the disk by the time that the rest is staged
+            with phase(monitor, "stage", "Staging the next tree", files=len(plan.placements)) as progress:
+                progress.advance(files=len(local))
+                staging.build(waiting, progress)
+                staging.close()
+            writing.result()
         with phase(monitor, "verify", "Checking what was staged", files=staging.unverified) as progress:
             volumes.sync()
             staging.verify(progress)
@@ -158,7 +160,7 @@ def _stage(node: Node, ready: Prepared, volumes: Volumes, monitor: Monitor) -> d
             with suppress(OSError):  # a full disk has no room for this either; the next run finds that there is nothing to give up
                 node.state.write_deployment(node.state.deployment().abandoned(now()), note="staging failed")
         raise
-    return staging.signatures
+    return staging
 
 
 def _fetch(node: Node, plan: Plan, volumes: Volumes, monitor: Monitor) -> None:
@@ -183,7 +185,7 @@ def _probe_parents(state: NodeState, volumes: Volumes, plan: Plan) -> list[Block
         ]
 
 
-def _commit(node: Node, ready: Prepared, volumes: Volumes, signatures: dict[str, Signature], monitor: Monitor) -> Upgraded:
+def _commit(node: Node, ready: Prepared, volumes: Volumes, staging: Staging, monitor: Monitor) -> Upgraded:
     state, staged = node.state, node.state.deployment()
 
     def seal(mixed_s: float) -> None:
@@ -191,7 +193,8 @@ def _commit(node: Node, ready: Prepared, volumes: Volumes, signatures: dict[str,
 
     with phase(monitor, "commit", "Exchanging"), disk_errors_in_words("the exchange was given up"):
         try:
-            todo = _exchange_of(ready, ready.look_again(volumes.root_fd, signatures))
+            now_there = ready.look_again(volumes.root_fd, staging.linked)
+            todo = _exchange_of(ready, now_there)
             state.write_deployment(staged.moved_to(State.COMMITTING, now()))
             owned = node_owns(ready.target.ownership, ready.promised, ready.target.manifest.entries)
             journal, mixed_s = commit(state, volumes, staged.transaction, todo, owned, ready.watch, seal)
@@ -203,9 +206,10 @@ def _commit(node: Node, ready: Prepared, volumes: Volumes, signatures: dict[str,
             state.write_deployment(state.deployment().abandoned(now()), note=f"undone: {error}")
             raise
     with phase(monitor, "finish", "Keeping the way back"), finishing(f"{ready.plan.release} is installed"):
+        staged_signatures = {**staging.signatures, **{path: now_there.signatures[path] for path in staging.linked}}
         removing_since_ns = time.time_ns() - _CLOCK_TICK_NS
         finish(volumes, journal)
-        live, previous = record.after_upgrade(journal, ready.scan, ready.target, signatures)
+        live, previous = record.after_upgrade(journal, ready.scan, ready.target, staged_signatures)
         if staged.has_previous:
             live = record.without_links_to(live, volumes, journal, previous=False, since_ns=removing_since_ns)
             previous = record.without_links_to(previous, volumes, journal, previous=True, since_ns=removing_since_ns)
