@@ -3,6 +3,7 @@
 import os
 import stat
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from typing import Final
 
 from reprov.adapters.files import digest_at, opened_directory, read_entry
@@ -139,7 +140,10 @@ class _Surveyor:
                     signature, entry = signature_of(status), known_entries[path]
                 else:
                     signature = signature_of(status)
-                    entry = read_entry(path, status, name, dir_fd=dir_fd)
+                    try:
+                        entry = read_entry(path, status, name, dir_fd=dir_fd)
+                    except FileNotFoundError:
+                        continue
                     if entry.kind is Kind.FILE:
                         self._unknown.append(path)
                 self.entries[path] = entry
@@ -149,7 +153,8 @@ class _Surveyor:
         if self.progress:
             self.progress.advance(files=len(items))
         for name, path in deeper:
-            with opened_directory(name, dir_fd=dir_fd) as fd:
+            # A directory that has gone by now was seen; that it lacks everything is for the look before the commit to notice.
+            with suppress(FileNotFoundError), opened_directory(name, dir_fd=dir_fd) as fd:
                 self.visit(fd, path + "/", os.fstat(fd).st_dev if path in self.volumes else device)
 
     def hash_unknown(self) -> None:
@@ -178,5 +183,8 @@ class _Surveyor:
         return True
 
     def _record_unread(self, path: str, status: os.stat_result, name: str, dir_fd: int) -> None:
-        self.entries[path] = read_entry(path, status, name, dir_fd=dir_fd)
-        self.signatures[path] = signature_of(status)
+        try:
+            self.entries[path] = read_entry(path, status, name, dir_fd=dir_fd)
+            self.signatures[path] = signature_of(status)
+        except FileNotFoundError:
+            self.verdicts.pop(path, None)  # the node's, and gone again

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from reprov.adapters.files import opened_directory, scan_tree
+from reprov.adapters.files import opened_directory, read_entry, scan_tree
 from reprov.adapters.statcache import EMPTY, StatCache
 from reprov.adapters.survey import NO_PROMISES, survey
 from reprov.domain.entry import Entry
@@ -96,3 +96,15 @@ def test_what_the_cache_knows_is_not_read_again(root: Path) -> None:
 def test_names_of_one_file_have_one_inode(root: Path) -> None:
     scan = surveyed(root)
     assert scan.signatures["usr/old"] == scan.signatures["usr/hard"]
+
+
+def test_what_goes_while_it_is_looked_at_was_never_there(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(path: str, status: os.stat_result, name: str, *, dir_fd: int, digest: str = "") -> Entry:
+        if path in ("etc/hostname", "usr/old"):
+            raise FileNotFoundError(name)
+        return read_entry(path, status, name, dir_fd=dir_fd, digest=digest)
+
+    monkeypatch.setattr("reprov.adapters.survey.read_entry", read)
+    found = surveyed(root)
+    assert not {"etc/hostname", "usr/old"} & (found.entries.keys() | found.signatures.keys() | found.verdicts.keys())
+    assert "usr/bin/a" in found.entries
