@@ -191,7 +191,8 @@ def test_whoever_asks_it_to_stop_is_told_what_the_node_is(
             ran = timed(disk, words, chance.uniform(0.5, 1) * lasts_s, number)
             assert ran.returncode in (0, 128 + number, -number), ran
             which = assert_old_or_new(look(disk), old, new, f"attempt {attempt} (seed {SEED}): {ran}")
-            assert which == ("new" if ran.stdout else "old"), ran  # it may still die at its very end, after the answer
+            # A request that comes between the last exchange and the answer finds the node new, and says that it was stopped.
+            assert which == "new" or not ran.stdout, ran
             assert ran.stdout or ran.returncode, ran
             if which == "new":
                 disk.node.rollback()
