@@ -145,18 +145,11 @@ class _Comparer:
             is_named = self.ownership.of(path, is_dir=entry.kind is Kind.DIR).owner is not Owner.IMAGE or verdict.rule is None
             reason = f"{verdict.owner}: the node's" if is_named else "kept by the installed release, unknown to this one"
             self.kept[path] = Kept(path, reason, verdict.rule)
-        elif (earlier := self._installed_verdict(path, entry)).owner is Owner.KEEP:
-            self.kept[path] = Kept(path, "kept by the installed release, unknown to this one", earlier.rule)
         elif parent_of(path) in self._unknown or (not parent_of(path) and not self._was_installed(path)):
             self._unknown.add(path)
             self.kept[path] = Kept(path, "in the root directory, and no release brought it", None)
         else:
             self.changes[path] = Change(path, Action.DELETE, "not in the release", entry, None)
-
-    def _installed_verdict(self, path: str, entry: Entry) -> Verdict:
-        if self.installed is None:
-            return Verdict(Owner.IMAGE, None)
-        return self.installed.ownership.of(path, is_dir=entry.kind is Kind.DIR)
 
     def _was_installed(self, path: str) -> bool:
         return self.installed is not None and path in self.installed.entries

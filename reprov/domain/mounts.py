@@ -1,10 +1,7 @@
 """What is mounted in a node's root: which filesystems the release manages, which belong to the node alone."""
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
-
-from reprov.domain.entry import is_below
 
 _OCTAL = re.compile(r"\\([0-7]{3})")
 
@@ -37,11 +34,6 @@ def parse_mountinfo(text: str, root: str) -> tuple[Mount, ...]:
         found.pop(path, None)
         found[path] = Mount(path, rest[0], _unescape(rest[1]), "ro" in options)
     return tuple(found.values())
-
-
-def mounts_below(mounts: Iterable[Mount], directory: str) -> list[Mount]:
-    """Those that lie at or below a directory."""
-    return [mount for mount in mounts if is_below(mount.path, directory)]
 
 
 def _unescape(text: str) -> str:

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from reprov.errors import InvalidInput
 
@@ -94,10 +94,6 @@ class Release:
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InvalidInput(f"{source}: not a release ({type(error).__name__}: {error})") from None
-
-    def with_files(self, files: Mapping[str, str]) -> "Release":
-        """The same release listing these files."""
-        return replace(self, files=dict(files))
 
 
 def _inside(files: dict[str, str], source: str) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from reprov.domain.mounts import Mount, mounts_below, parse_mountinfo
+from reprov.domain.mounts import Mount, parse_mountinfo
 
 LIVE = """\
 25 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw,errors=remount-ro
@@ -45,8 +45,3 @@ def test_no_byte_of_a_name_but_a_newline_ends_a_line(name: str) -> None:
 
 def test_a_mount_without_a_source() -> None:
     assert parse_mountinfo("1 0 0:1 / /t rw - tmpfs  rw\n", "")[0] == Mount("t", "tmpfs", "", False)
-
-
-def test_mounts_below_a_directory() -> None:
-    mounts = parse_mountinfo("".join(map(line, ["/usr", "/usr/x", "/usrx"])), "")
-    assert [mount.path for mount in mounts_below(mounts, "usr")] == ["usr", "usr/x"]
