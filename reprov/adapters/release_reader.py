@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from reprov.adapters import manifest_cache
+from reprov.domain.entry import Entry
 from reprov.domain.manifest import Manifest
 from reprov.domain.ownership import Ownership
 from reprov.domain.packages import PackageSet
@@ -23,7 +24,7 @@ class ReleaseFiles:
     release: Release
     directory: Path
     like: "ReleaseFiles | None" = None
-    """A release with the same manifest, which has been read already."""
+    """Another release of the node: what the manifests have in common is read once, and is the same objects."""
     may_cache: bool = False
     """Whether the parsed manifest may be kept in the directory for the next time."""
 
@@ -31,7 +32,7 @@ class ReleaseFiles:
     def load(cls, directory: Path, like: "ReleaseFiles | None" = None, *, may_cache: bool = False) -> "ReleaseFiles":
         """Read release.json and check every file that it lists. Raises `Refused` for a missing, altered or cut off one.
 
-        When the manifest is that of `like`, the two share one object, and comparing their entries is a matter of `is`.
+        Entries that the manifests of both this release and `like` have are shared: comparing those is a matter of `is`.
         """
         name = directory / "release.json"
         try:
@@ -50,8 +51,7 @@ class ReleaseFiles:
                     f"{release.id}: {file} is not what was published (its digest differs from release.json)",
                     hint="it was altered or cut off on the server; run `reprov releases --check` there",
                 )
-        same = like is not None and like.release.files.get(MANIFEST_NAME) == release.files.get(MANIFEST_NAME)
-        return cls(release, directory, like if same else None, may_cache)
+        return cls(release, directory, like, may_cache)
 
     @property
     def manifest_digest(self) -> str:
@@ -61,21 +61,29 @@ class ReleaseFiles:
     @cached_property
     def manifest(self) -> Manifest:
         """Every path of the tree."""
-        if self.like:
+        if self.like and self.like.manifest_digest == self.manifest_digest:
             return self.like.manifest
         cache = self.directory / "manifest.cache"
         if cached := manifest_cache.load(cache, self.manifest_digest):
             return cached
-        file = self.directory / MANIFEST_NAME
-        try:
-            text = gzip.decompress(file.read_bytes()).decode("ascii")
-        except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-            raise InvalidInput(f"{file}: not a manifest ({error})") from None
-        manifest = Manifest.parse(text, str(file))
+        known = self.like.known_lines if self.like else {}
+        manifest = Manifest.parse(self._manifest_text(), str(self.directory / MANIFEST_NAME), known)
         if self.may_cache:
             with suppress(OSError):  # a full disk costs time, nothing else
                 manifest_cache.save(manifest, cache, self.manifest_digest)
         return manifest
+
+    @cached_property
+    def known_lines(self) -> dict[str, Entry]:
+        """The entries by their lines in the text of the manifest."""
+        return self.manifest.lines_of(self._manifest_text())
+
+    def _manifest_text(self) -> str:
+        file = self.directory / MANIFEST_NAME
+        try:
+            return gzip.decompress(file.read_bytes()).decode("ascii")
+        except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+            raise InvalidInput(f"{file}: not a manifest ({error})") from None
 
     @cached_property
     def ownership(self) -> Ownership:

@@ -10,6 +10,7 @@ import base64
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from reprov.domain.entry import Entry, Kind, Xattrs, parent_of, show
 from reprov.errors import InvalidInput
@@ -19,13 +20,14 @@ _EXTRA = "#@ "
 _ESCAPE = re.compile(rb"[^!-~]|[\\#=*?\[\]]")
 _UNESCAPE = re.compile(r"\\([0-7]{3})")
 _KINDS = {kind.value: kind for kind in Kind}
+_EXTRA_LINE = re.compile(r"#@ (?:group=\d+|xattr\.[^ =\n]+=[A-Za-z0-9+/=]*)(?: xattr\.[^ =\n]+=[A-Za-z0-9+/=]*)*")
 _LINE = re.compile(
-    r"(?:#@ ((?:group=\d+|xattr\.[^ =\n]+=[A-Za-z0-9+/=]*)(?: xattr\.[^ =\n]+=[A-Za-z0-9+/=]*)*)\n)?"
     r"(\.|\./[!-~]+) type=([a-z]+) mode=([0-7]{4}) uid=(\d+) gid=(\d+) time=(-?\d+)\.(\d{9})"
-    r"(?: size=(\d+) sha256digest=([0-9a-f]{64}) nlink=\d+| link=([!-~]*)| device=linux,(\d+),(\d+))?\n"
+    r"(?: size=(\d+) sha256digest=([0-9a-f]{64}) nlink=\d+| link=([!-~]*)| device=linux,(\d+),(\d+))?"
 )
-# Which keywords close a line follows from its kind; 8 is the time.
-_LAST_GROUPS = {"file": 10, "link": 11, "char": 13, "block": 13, "dir": 8, "fifo": 8, "socket": 8}
+# Which keywords close a line follows from its kind; 7 is the time.
+_LAST_GROUPS = {"file": 9, "link": 10, "char": 12, "block": 12, "dir": 7, "fifo": 7, "socket": 7}
+_NOTHING_KNOWN: Mapping[str, Entry] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +42,20 @@ class Manifest:
         return cls({entry.path: entry for entry in sorted(entries)})
 
     @classmethod
-    def parse(cls, text: str, source: str) -> "Manifest":
-        """Read mtree text that `render` wrote. Raises `InvalidInput` with the line for anything else."""
-        entries = parse_entries(text, source)
+    def parse(cls, text: str, source: str, known: Mapping[str, Entry] = _NOTHING_KNOWN) -> "Manifest":
+        """Read mtree text that `render` wrote. Raises `InvalidInput` with the line for anything else.
+
+        A line in `known` (see `lines_of`) gives the entry that is known for it, the very object: most lines of two
+        versions of a role are the same, and what need not be read again need not be compared either.
+        """
+        entries = parse_entries(text, source, known)
         _check_hierarchy(entries, source)
         return cls(entries)
+
+    def lines_of(self, text: str) -> dict[str, Entry]:
+        """The entries by their lines in the text that this manifest was parsed from; those with a comment line are left out."""
+        lines = (line for line in text.split("\n")[1:-1] if not line.startswith(_EXTRA))
+        return {line: entry for line, entry in zip(lines, self.entries.values(), strict=True) if not entry.link_group and not entry.xattrs}
 
     def render(self) -> str:
         """The mtree text; equal manifests give equal text."""
@@ -60,40 +71,30 @@ class Manifest:
         return "\n".join(lines) + "\n"
 
 
-def parse_entries(text: str, source: str) -> dict[str, Entry]:
+def parse_entries(text: str, source: str, known: Mapping[str, Entry] = _NOTHING_KNOWN) -> dict[str, Entry]:
     """The entries of mtree text, whether or not they make a whole tree. Raises `InvalidInput` with the line."""
     if not text.startswith(_HEADER + "\n"):
         raise InvalidInput(f"{source}:1: not a manifest (it does not start with {_HEADER!r})")
-    if not text.endswith("\n"):
-        raise InvalidInput(f"{source}:{text.count(chr(10)) + 1}: the manifest is cut off")
+    lines = text.split("\n")
+    if lines[-1]:
+        raise InvalidInput(f"{source}:{len(lines)}: the manifest is cut off")
     entries: dict[str, Entry] = {}
-    position, end = len(_HEADER) + 1, len(text)
-    # One match a line, in C: 80,000 of them are read at every plan.
-    match = _LINE.match
-    while position < end:
-        found = match(text, position)
-        if found is None or found.lastindex != _LAST_GROUPS.get(found[3]):
-            raise _bad_line(text, position, source)
-        extra, name, kind, mode, uid, gid, seconds, nanoseconds, size, digest, target, major, minor = found.groups()
-        path = unescape(name[2:]) if name != "." else ""
-        if path in entries:
-            raise InvalidInput(f"{source}:{_line_number(text, found.start(2))}: {show(path)} is listed twice")
-        group, xattrs = _parse_extra(extra, text, position, source) if extra else (0, ())
-        entries[path] = Entry(
-            path,
-            _KINDS[kind],
-            int(mode, 8),
-            int(uid),
-            int(gid),
-            int(seconds) * 1_000_000_000 + int(nanoseconds),
-            int(size) if size else 0,
-            digest or "",
-            unescape(target) if target else "",
-            (int(major), int(minor)) if major else (0, 0),
-            group,
-            xattrs,
-        )
-        position = found.end()
+    extra = ""
+    for number, line in enumerate(lines[1:-1], start=2):
+        entry = known.get(line)
+        if entry is None or extra:
+            if not extra and _EXTRA_LINE.fullmatch(line):
+                extra = line
+                continue
+            entry = _parse_entry(line, extra)
+            if entry is None:
+                raise _bad_line(source, number - 1, extra) if extra else _bad_line(source, number, line)
+            extra = ""
+        if entry.path in entries:
+            raise InvalidInput(f"{source}:{number}: {show(entry.path)} is listed twice")
+        entries[entry.path] = entry
+    if extra:
+        raise _bad_line(source, len(lines) - 1, extra)
     return entries
 
 
@@ -116,18 +117,42 @@ def _render_extra(entry: Entry) -> str:
     return _EXTRA + " ".join(words)
 
 
-def _parse_extra(extra: str, text: str, position: int, source: str) -> tuple[int, Xattrs]:
+def _parse_entry(line: str, extra: str) -> Entry | None:
+    """The entry of a line and of the comment line before it ("": none); None when it is no such line."""
+    found = _LINE.fullmatch(line)
+    if found is None or found.lastindex != _LAST_GROUPS.get(found[2]):
+        return None
+    name, kind, mode, uid, gid, seconds, nanoseconds, size, digest, target, major, minor = found.groups()
+    try:
+        group, xattrs = _parse_extra(extra) if extra else (0, ())
+    except ValueError:
+        return None
+    return Entry(
+        unescape(name[2:]) if name != "." else "",
+        _KINDS[kind],
+        int(mode, 8),
+        int(uid),
+        int(gid),
+        int(seconds) * 1_000_000_000 + int(nanoseconds),
+        int(size) if size else 0,
+        digest or "",
+        unescape(target) if target else "",
+        (int(major), int(minor)) if major else (0, 0),
+        group,
+        xattrs,
+    )
+
+
+def _parse_extra(extra: str) -> tuple[int, Xattrs]:
+    """The hard-link group and the attributes of a comment line. Raises ValueError for a value that is not base64."""
     group = 0
     xattrs: list[tuple[str, bytes]] = []
-    try:
-        for word in extra.split(" "):
-            key, _, value = word.partition("=")
-            if key == "group":
-                group = int(value)
-            else:
-                xattrs.append((unescape(key.removeprefix("xattr.")), base64.b64decode(value, validate=True)))
-    except ValueError:
-        raise _bad_line(text, position, source) from None
+    for word in extra.removeprefix(_EXTRA).split(" "):
+        key, _, value = word.partition("=")
+        if key == "group":
+            group = int(value)
+        else:
+            xattrs.append((unescape(key.removeprefix("xattr.")), base64.b64decode(value, validate=True)))
     return group, tuple(xattrs)
 
 
@@ -144,13 +169,8 @@ def _render_entry(entry: Entry, links: int) -> str:
     return line
 
 
-def _bad_line(text: str, position: int, source: str) -> InvalidInput:
-    line = text[position : text.index("\n", position)]
-    return InvalidInput(f"{source}:{_line_number(text, position)}: not a line of a manifest: {line[:80]!r}")
-
-
-def _line_number(text: str, position: int) -> int:
-    return text.count("\n", 0, position) + 1
+def _bad_line(source: str, number: int, line: str) -> InvalidInput:
+    return InvalidInput(f"{source}:{number}: not a line of a manifest: {line[:80]!r}")
 
 
 def _check_hierarchy(entries: Mapping[str, Entry], source: str) -> None:

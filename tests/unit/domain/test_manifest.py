@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from reprov.domain.entry import Entry, Kind, parent_of
 from reprov.domain.manifest import Manifest, escape, unescape
 from reprov.errors import InvalidInput
+from tests.builders import a_dir, a_file
 
 DIGEST = "0123456789abcdef" * 4
 ROOT = ". type=dir mode=0755 uid=0 gid=0 time=5.000000000"
@@ -92,6 +93,20 @@ def test_hard_links_and_extended_attributes_stand_before_their_entry() -> None:
     attributes = f"type=file mode=0644 uid=0 gid=0 time=5.000000000 size=3 sha256digest={DIGEST} nlink=2"
     expected = text_of(ROOT, "#@ group=1 xattr.user.x\\040y=AA==", f"./a {attributes}", "#@ group=1", f"./b {attributes}")
     assert manifest.render() == expected
+
+
+def test_an_entry_of_a_known_line_is_the_known_object() -> None:
+    old = Manifest.of([a_dir(""), a_dir("d"), a_file("d/f"), a_file("d/g")._replace(xattrs=(("user.x", b"1"),)), a_file("a b")])
+    text = Manifest.of([*old.entries.values(), a_file("d/e")]).render()
+    new = Manifest.parse(text, "m", old.lines_of(old.render()))
+    assert new == Manifest.parse(text, "m")
+    assert [path for path, entry in new.entries.items() if entry is old.entries.get(path)] == ["", "a b", "d", "d/f"]
+
+
+def test_a_known_line_with_another_comment_before_it_is_another_entry() -> None:
+    old = Manifest.of([a_dir(""), a_file("f")])
+    new = Manifest.of([a_dir(""), a_file("f")._replace(xattrs=(("user.x", b"1"),))])
+    assert Manifest.parse(new.render(), "m", old.lines_of(old.render())) == new
 
 
 BAD_LINES = {
