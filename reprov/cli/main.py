@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from reprov import __version__
-from reprov.cli.signals import Interrupted, interruptible
+from reprov.cli.signals import Interrupted, interruptible, listen_only_when_interruptible
 from reprov.cli.verbs import VERBS, Section, load
 from reprov.errors import ExitCode, InvalidInput, ReprovError
 
@@ -87,6 +87,7 @@ def entry() -> NoReturn:
     of it one by one at the end, would be a tenth of `reprov verify`.
     """
     gc.disable()
+    listen_only_when_interruptible()
     status = main()
     with contextlib.suppress(OSError):
         sys.stdout.flush()

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from types import FrameType
 
 from reprov.adapters import exchange, kept, kernel
 from reprov.adapters.discard import discard
@@ -256,15 +257,33 @@ def release_ballast(volumes: Volumes) -> None:
 
 @contextmanager
 def signals_held() -> Iterator[None]:
-    """Put off the polite ways to be stopped: a commit is over in milliseconds, one way or the other."""
+    """Put off the polite ways to be stopped: a commit is over in milliseconds, one way or the other.
+
+    After a block that ends well they are heard again, unless it has called `void_held_signals`. After one that fails they are
+    not: what went wrong with the node must be told, and not that somebody wanted to stop.
+    """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD_SIGNALS)
     try:
         yield
+    except BaseException:
+        void_held_signals()
+        raise
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def void_held_signals() -> None:
-    """Forget the requests to stop that came while signals were held: what they were to stop is done."""
+    """Requests to stop that came while signals were held, or come before the answer is out, are too late: it is done.
+
+    Only for the main thread, while signals are held. Whoever has set the handlers sets them back (`cli.signals.interruptible`).
+    """
     while signal.sigtimedwait(_HELD_SIGNALS, 0):
         pass
+    for number in _HELD_SIGNALS:
+        if callable(signal.getsignal(number)):  # one that is ignored stays ignored
+            # Not SIG_IGN, and no mask: programs that are started from here on would inherit those.
+            signal.signal(number, _come_too_late)
+
+
+def _come_too_late(_number: int, _frame: FrameType | None) -> None:
+    pass

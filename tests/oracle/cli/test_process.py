@@ -22,6 +22,28 @@ def hang(**_options):
 cli.load = lambda name: click.Command(name, callback=hang)
 sys.exit(cli.main(["status"]))
 """
+COMMITTING_VERB = """
+import os, subprocess, sys, click, reprov.cli.main as cli
+from reprov.workflows.commit import signals_held, void_held_signals
+number = int(sys.argv.pop(1))
+def ask():
+    os.kill(os.getpid(), number)
+def commit(**_options):
+    with signals_held():
+        ask()
+        void_held_signals()
+    ask()
+    program = subprocess.run(["sh", "-c", "kill -$0 $$; echo not stopped", str(number)])
+    print("done; a program that it started ended with", program.returncode)
+    ask()
+exit_now = os._exit
+def exit_after_asking(status):
+    ask()
+    exit_now(status)
+os._exit = exit_after_asking
+cli.load = lambda name: click.Command(name, callback=commit)
+cli.entry()
+"""
 TALKING_VERB = """
 import sys, click, reprov.cli.main as cli
 cli.load = lambda name: click.Command(name, callback=lambda: [click.echo("x" * 1000) for _ in range(1000)] and None)
@@ -64,3 +86,10 @@ def test_a_signal_ends_it_after_its_cleanup(number: signal.Signals) -> None:
         assert process.wait(timeout=30) == 128 + number
         assert process.stdout.read() == "cleaned\n"
         assert process.stderr.read() == f"reprov: interrupted: stopped by {number.name}, after cleaning up\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_after_a_commit_changes_neither_the_answer_nor_the_exit_status(number: signal.Signals) -> None:
+    with python("-c", COMMITTING_VERB, str(int(number)), "status") as process:
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err) == (0, f"done; a program that it started ended with {-number}\n", "")
