@@ -8,10 +8,11 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final, NamedTuple, TypeVar
 
 from reprov.adapters import kernel
 from reprov.domain.entry import Entry, Kind, Xattrs
@@ -19,7 +20,11 @@ from reprov.domain.manifest import Manifest
 from reprov.errors import ReprovError
 from reprov.events import Progress
 
+Found = TypeVar("Found")
+
 _READ_BYTES = 1 << 20
+HOLE_BYTES: Final = 1 << 20
+_ZEROS = bytes(HOLE_BYTES)
 _SEND_BYTES = 1 << 30
 _HASH_BATCH = 64
 _HASH_THREADS = 2  # sha256 releases the interpreter lock; more threads than this only compete for it
@@ -96,28 +101,70 @@ def digest_of(fd: int) -> str:
     return content.hexdigest()
 
 
-def digest_at(path: str, *, dir_fd: int, from_disk: bool = False) -> str:
-    """sha256 in hex of a file below a directory; `from_disk` drops the cached pages first, so that the disk is what is read."""
+def digest_at(path: str, *, dir_fd: int) -> str:
+    """sha256 in hex of a file below a directory."""
     fd = kernel.open_beneath(path, os.O_RDONLY, dir_fd=dir_fd)
     try:
-        if from_disk:
-            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
         return digest_of(fd)
     finally:
         os.close(fd)
 
 
-def digests_at(paths: list[str], *, dir_fd: int, progress: Progress | None = None, from_disk: bool = False) -> dict[str, str]:
+def digests_at(paths: list[str], *, dir_fd: int, progress: Progress | None = None) -> dict[str, str]:
     """sha256 in hex of many files below a directory, by path."""
+    return _each_at(lambda path: digest_at(path, dir_fd=dir_fd), paths, progress)
 
-    def hash_some(some: list[str]) -> list[str]:
-        return [digest_at(path, dir_fd=dir_fd, from_disk=from_disk) for path in some]
 
+class ReadBack(NamedTuple):
+    """What the disk has of a file."""
+
+    digest: str
+    zeros: tuple[int, ...]
+    """Where it is nothing but zeros for `HOLE_BYTES`, and could have a hole."""
+
+
+def read_back(paths: list[str], *, dir_fd: int, progress: Progress | None = None) -> dict[str, ReadBack]:
+    """Read many files below a directory from the disk, whatever the page cache has of them (only what is not yet written stays)."""
+
+    def read(path: str) -> ReadBack:
+        fd = kernel.open_beneath(path, os.O_RDONLY, dir_fd=dir_fd)
+        try:
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+            content = hashlib.sha256()
+            zeros: list[int] = []
+            position = 0
+            while block := os.read(fd, HOLE_BYTES):
+                content.update(block)
+                if block == _ZEROS:
+                    zeros.append(position)
+                position += len(block)
+            return ReadBack(content.hexdigest(), tuple(zeros))
+        finally:
+            os.close(fd)
+
+    return _each_at(read, paths, progress)
+
+
+def dig_holes(path: str, zeros: Iterable[int], *, dir_fd: int) -> None:
+    """Make the zeros that `read_back` found in a file into holes; where the filesystem has none, they stay."""
+    fd = kernel.open_beneath(path, os.O_WRONLY, dir_fd=dir_fd)
+    try:
+        for position in zeros:
+            kernel.punch_hole(fd, position, HOLE_BYTES)
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.ENOSYS):
+            raise
+    finally:
+        os.close(fd)
+
+
+def _each_at(read: Callable[[str], Found], paths: list[str], progress: Progress | None) -> dict[str, Found]:
+    """Apply a function that mostly computes without the interpreter lock to many paths."""
     batches = [paths[start : start + _HASH_BATCH] for start in range(0, len(paths), _HASH_BATCH)]
-    found: dict[str, str] = {}
+    found: dict[str, Found] = {}
     with ThreadPoolExecutor(_HASH_THREADS) as pool:
-        for batch, digests in zip(batches, pool.map(hash_some, batches), strict=True):
-            found.update(zip(batch, digests, strict=True))
+        for batch, results in zip(batches, pool.map(lambda some: [read(path) for path in some], batches), strict=True):
+            found.update(zip(batch, results, strict=True))
             if progress:
                 progress.advance(files=len(batch))
     return found
@@ -213,8 +260,11 @@ def apply_metadata(entry: Entry, name: str, *, dir_fd: int) -> None:
 
     chown clears setuid bits and capabilities, so mode and attributes follow it; attributes that the entry lacks are removed.
     """
-    os.chown(name, entry.uid, entry.gid, dir_fd=dir_fd, follow_symlinks=False)
-    if entry.kind is not Kind.LINK:
+    status = os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
+    moves = (status.st_uid, status.st_gid) != (entry.uid, entry.gid)
+    if moves:
+        os.chown(name, entry.uid, entry.gid, dir_fd=dir_fd, follow_symlinks=False)
+    if entry.kind is not Kind.LINK and (moves or stat.S_IMODE(status.st_mode) != entry.mode):
         os.chmod(name, entry.mode, dir_fd=dir_fd)
     write_xattrs(entry.xattrs, name, dir_fd=dir_fd)
     os.utime(name, ns=(entry.mtime_ns, entry.mtime_ns), dir_fd=dir_fd, follow_symlinks=False)

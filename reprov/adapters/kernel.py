@@ -15,6 +15,8 @@ _libc = ctypes.CDLL(None, use_errno=True)
 AT_SYMLINK_NOFOLLOW: Final = 0x100
 _RENAME_EXCHANGE: Final = 2
 _FICLONE: Final = 0x40049409
+_FALLOC_FL_KEEP_SIZE: Final = 0x01
+_FALLOC_FL_PUNCH_HOLE: Final = 0x02
 _FS_IOC_GETFLAGS: Final = 0x80086601
 _FS_IOC_SETFLAGS: Final = 0x40086602
 _STATX_BTIME: Final = 0x800
@@ -65,6 +67,12 @@ def syncfs(fd: int) -> None:
 def clone(source_fd: int, destination_fd: int) -> None:
     """Make the destination share the source's blocks (FICLONE); raises where the filesystem cannot."""
     fcntl.ioctl(destination_fd, _FICLONE, source_fd)
+
+
+def punch_hole(fd: int, position: int, size_bytes: int) -> None:
+    """Give the blocks of a range of a file back; it reads as zeros. Raises where the filesystem cannot."""
+    mode = _FALLOC_FL_KEEP_SIZE | _FALLOC_FL_PUNCH_HOLE
+    _check(_libc.fallocate(fd, mode, ctypes.c_int64(position), ctypes.c_int64(size_bytes)))
 
 
 def inode_flags(fd: int) -> int:

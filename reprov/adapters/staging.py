@@ -3,12 +3,12 @@
 import errno
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from reprov.adapters import kernel
 from reprov.adapters.discard import discard
-from reprov.adapters.files import apply_metadata, copy_content, digests_at
+from reprov.adapters.files import apply_metadata, copy_content, dig_holes, read_back
 from reprov.adapters.node_state import INCOMING, LEFTOVER, STAGED
 from reprov.adapters.survey import signature_of
 from reprov.adapters.volumes import Volumes
@@ -24,67 +24,82 @@ _CHANGED_HINT = "something changed it while it was being staged; run it again"
 class Staging:
     """The staged trees of one plan while they are being built; knows the signature of every file that it made."""
 
-    def __init__(self, volumes: Volumes, scan: Scan) -> None:
+    def __init__(self, volumes: Volumes, scan: Scan, placements: Iterable[Placement]) -> None:
         self._volumes = volumes
         self._scan = scan
-        self._volume_of: dict[str, str] = {}
+        self._volume_of = {placement.entry.path: placement.volume for placement in placements}
         self._made: set[tuple[str, str]] = set()  # directories that exist below staged/, by volume
         self._directories: list[Placement] = []
-        self._joined: set[str] = set()
-        self._unverified: list[tuple[Entry, str]] = []
+        self._several_names: set[str] = set()
         self.signatures: dict[str, Signature] = {}
         """Of what was written, by path."""
-        self.linked: set[str] = set()
-        """Paths whose live file was linked. Whether it is still what the plan was made for, the look before the commit tells."""
+        self.linked: dict[str, Signature] = {}
+        """Of live files that were linked, by path: linking has moved their ctime."""
 
-    def build(self, placements: Iterable[Placement], progress: Progress) -> None:
-        """Make staged paths with their metadata; that of directories follows in `close`. Raises `ReprovError` when a live file moved."""
+    def build(self, placements: Iterable[Placement], progress: Progress) -> list[Placement]:
+        """Make staged paths with their metadata; that of directories follows in `close`.
+
+        Returns what was written and is to be given to `verify`. Raises `ReprovError` when a live file moved. Several threads
+        may each build their own placements.
+        """
+        written: list[Placement] = []
         for placement in placements:
             entry = placement.entry
-            self._volume_of[entry.path] = placement.volume
             own_fd, staged = self._volumes.own_fds[placement.volume], self._staged(placement.volume, entry.path)
             self._make_parents(placement.volume, entry.path)
             if entry.kind is Kind.DIR:
                 self._make_directory(placement.volume, entry.path)
                 self._directories.append(placement)
                 continue
-            if placement.how is How.LINK:
-                self._link(entry, own_fd, staged)
-            elif placement.how is How.JOIN:
+            if placement.how is How.LINK and self._link(entry, own_fd, staged):
+                progress.advance(files=1, size_bytes=entry.size)
+                continue
+            if placement.how is How.JOIN:
                 source = self._staged(placement.volume, placement.source)
                 os.link(source, staged, src_dir_fd=own_fd, dst_dir_fd=own_fd, follow_symlinks=False)
-                self._joined |= {placement.source, entry.path}
+                self._several_names |= {placement.source, entry.path}
             else:
-                self._make(placement, own_fd, staged)
+                if self._make(placement, own_fd, staged):
+                    written.append(placement)
                 apply_metadata(entry, staged, dir_fd=own_fd)
                 self._remember(entry.path, staged, own_fd)
             progress.advance(files=1, size_bytes=entry.size)
+        return written
 
     def close(self) -> None:
         """Nothing more is built: give the directories their metadata, the deepest first so that their times stay."""
         for placement in sorted(self._directories, reverse=True):
             staged = self._staged(placement.volume, placement.entry.path)
             apply_metadata(placement.entry, staged, dir_fd=self._volumes.own_fds[placement.volume])
-        for path in self._joined:
+
+    def renew_signatures(self) -> None:
+        """Look again at files with several names, when all is made: every further name has moved the ctime of the inode."""
+        for path in self._several_names:
             volume = self._volume_of[path]
-            self._remember(path, self._staged(volume, path), self._volumes.own_fds[volume])
+            own_fd, staged = self._volumes.own_fds[volume], self._staged(volume, path)
+            if path in self.linked:
+                self.linked[path] = signature_of(os.stat(staged, dir_fd=own_fd, follow_symlinks=False))
+            else:
+                self._remember(path, staged, own_fd)
 
-    @property
-    def unverified(self) -> int:
-        """How many files were written and have not been read back."""
-        return len(self._unverified)
+    def verify(self, written: Sequence[Placement], progress: Progress) -> None:
+        """Read files that were written back from the disk and check their digests: what came over the wire is believed only now.
 
-    def verify(self, progress: Progress) -> None:
-        """Read every file that was written back from the disk and check its digest: what came over the wire is believed only now."""
+        Long runs of zeros become holes: no manifest says which files are sparse, but a disk image that is must not fill the disk.
+        """
         for volume, own_fd in self._volumes.own_fds.items():
-            wanted = {self._staged(volume, entry.path): entry for entry, where in self._unverified if where == volume}
-            for staged, found in digests_at(list(wanted), dir_fd=own_fd, progress=progress, from_disk=True).items():
+            wanted = {self._staged(volume, placement.entry.path): placement.entry for placement in written if placement.volume == volume}
+            for staged, found in read_back(list(wanted), dir_fd=own_fd, progress=progress).items():
                 entry = wanted[staged]
-                if found != entry.digest:
+                if found.digest != entry.digest:
                     raise ReprovError(
-                        f"{show(entry.path)} is not what the manifest says (sha256 {found[:12]}..., wanted {entry.digest[:12]}...)",
+                        f"{show(entry.path)} is not what the manifest says (sha256 {found.digest[:12]}..., wanted {entry.digest[:12]}...)",
                         hint="the tree on the server was altered, or the disk is failing; run `reprov releases --check` on the server",
                     )
+                if found.zeros:
+                    dig_holes(staged, found.zeros, dir_fd=own_fd)
+                    apply_metadata(entry, staged, dir_fd=own_fd)
+                    self._remember(entry.path, staged, own_fd)
 
     def _staged(self, volume: str, path: str) -> str:
         return f"{STAGED}/{self._volumes.inside(volume, path)}"
@@ -104,26 +119,31 @@ class Staging:
             os.mkdir(name, 0o700, dir_fd=self._volumes.own_fds[volume])
         self._made.add((volume, path))
 
-    def _link(self, entry: Entry, own_fd: int, staged: str) -> None:
+    def _link(self, entry: Entry, own_fd: int, staged: str) -> bool:
+        """Link a live file, refusing one that is no longer what the scan saw; False when it can only be copied."""
         try:
             os.link(entry.path, staged, src_dir_fd=self._volumes.root_fd, dst_dir_fd=own_fd, follow_symlinks=False)
         except OSError as error:
             # EMLINK: the inode has all the names it can have; EPERM: immutable, which forbids links but not copies.
             if error.errno not in (errno.EMLINK, errno.EPERM):
                 raise
-            self._copy(entry, entry.path, own_fd, staged)
-            apply_metadata(entry, staged, dir_fd=own_fd)
-            self._remember(entry.path, staged, own_fd)
-            return
-        self.linked.add(entry.path)
+            return False
+        status = os.stat(staged, dir_fd=own_fd, follow_symlinks=False)
+        self._require_as_scanned(entry.path, status)
+        self.linked[entry.path] = signature_of(status)
+        if entry.link_group:
+            self._several_names.add(entry.path)
+        return True
 
-    def _make(self, placement: Placement, own_fd: int, staged: str) -> None:
+    def _make(self, placement: Placement, own_fd: int, staged: str) -> bool:
+        """Make anything but a directory, its metadata aside; True when content was written that is to be verified."""
         entry = placement.entry
         match entry.kind:
             case Kind.FILE if placement.how is How.FETCH:
                 self._take_fetched(placement, own_fd, staged)
+                return True
             case Kind.FILE:
-                self._copy(entry, placement.source, own_fd, staged)
+                return self._copy(placement.source, own_fd, staged)
             case Kind.LINK:
                 os.symlink(entry.target, staged, dir_fd=own_fd)
             case Kind.FIFO:
@@ -133,40 +153,36 @@ class Staging:
                 os.mknod(staged, kind | 0o600, os.makedev(*entry.device), dir_fd=own_fd)
             case _:
                 raise ReprovError(f"{show(entry.path)} is a {entry.kind.value}, which no release can have")
+        return False
 
     def _take_fetched(self, placement: Placement, own_fd: int, staged: str) -> None:
-        entry = placement.entry
-        self._unverified.append((entry, placement.volume))
-        if placement.source != entry.path:
-            volume = self._volume_of[placement.source]
-            self._copy_from(self._staged(volume, placement.source), self._volumes.own_fds[volume], own_fd, staged)
-        elif placement.volume:
-            self._copy_from(f"{INCOMING}/{entry.path}", self._volumes.own_fds[""], own_fd, staged)
-            os.unlink(f"{INCOMING}/{entry.path}", dir_fd=self._volumes.own_fds[""])
-        else:
-            os.rename(f"{INCOMING}/{entry.path}", staged, src_dir_fd=own_fd, dst_dir_fd=own_fd)
-
-    def _copy(self, entry: Entry, source: str, own_fd: int, staged: str) -> None:
-        """Copy a live file, refusing one that is no longer what the scan saw."""
-        source_fd = kernel.open_beneath(source, os.O_RDONLY, dir_fd=self._volumes.root_fd)
-        try:
-            self._require_as_scanned(source, os.fstat(source_fd))
-            if not _write_copy(source_fd, own_fd, staged):
-                self._unverified.append((entry, self._volume_of[entry.path]))
-        finally:
-            os.close(source_fd)
-
-    def _copy_from(self, source: str, source_dir_fd: int, own_fd: int, staged: str) -> None:
-        source_fd = os.open(source, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=source_dir_fd)
+        """Move what has arrived to its place; other paths with the same content get a copy of that."""
+        if placement.source == placement.entry.path:
+            incoming = f"{INCOMING}/{self._volumes.inside(placement.volume, placement.source)}"
+            os.rename(incoming, staged, src_dir_fd=own_fd, dst_dir_fd=own_fd)
+            return
+        volume = self._volume_of[placement.source]
+        source = self._staged(volume, placement.source)
+        source_fd = os.open(source, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=self._volumes.own_fds[volume])
         try:
             _write_copy(source_fd, own_fd, staged)
         finally:
             os.close(source_fd)
 
+    def _copy(self, source: str, own_fd: int, staged: str) -> bool:
+        """Copy a live file, refusing one that is no longer what the scan saw; True when it is to be verified."""
+        source_fd = kernel.open_beneath(source, os.O_RDONLY, dir_fd=self._volumes.root_fd)
+        try:
+            self._require_as_scanned(source, os.fstat(source_fd))
+            return not _write_copy(source_fd, own_fd, staged)
+        finally:
+            os.close(source_fd)
+
     def _require_as_scanned(self, path: str, status: os.stat_result) -> None:
         """Refuse a live file that is not what the plan was made for. Its ctime tells nothing by now: linking it has moved that."""
-        known = self._scan.signatures[path]
-        if (status.st_ino, status.st_size, status.st_mtime_ns) != (known.inode, known.size, self._scan.entries[path].mtime_ns):
+        known, entry = self._scan.signatures[path], self._scan.entries[path]
+        found = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode))
+        if found != (known.inode, known.size, entry.mtime_ns, entry.uid, entry.gid, entry.mode):
             raise ReprovError(f"{show(path)} is not what it was when the plan was made", hint=_CHANGED_HINT)
 
     def _remember(self, path: str, staged: str, own_fd: int) -> None:

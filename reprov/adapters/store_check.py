@@ -7,7 +7,7 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-from reprov.adapters.files import digests_at, opened_directory, read_entry, walk
+from reprov.adapters.files import opened_directory, read_back, read_entry, walk
 from reprov.adapters.store import Store
 from reprov.domain.entry import Entry, Kind, show
 from reprov.domain.release import ReleaseId
@@ -127,8 +127,8 @@ def _check_tree(
             inodes[path] = inode
     damages += [Damage(release, show(path), "missing") for path in missing]
     unread = {inode: path for path, inode in inodes.items() if inode not in known}
-    read = digests_at(list(unread.values()), dir_fd=tree_fd, progress=progress, from_disk=True)
-    known.update((inode, read[path]) for inode, path in unread.items())
+    read = read_back(list(unread.values()), dir_fd=tree_fd, progress=progress)
+    known.update((inode, read[path].digest) for inode, path in unread.items())
     for path, inode in inodes.items():
         if known[inode] != entries[path].digest:
             damages.append(Damage(release, show(path), "differs in content", inode))

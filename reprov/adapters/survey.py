@@ -34,7 +34,6 @@ def survey(
     fences: Collection[str],
     cache: StatCache,
     promised: Promises = NO_PROMISES,
-    linked: Collection[str] = (),
     progress: Progress | None = None,
 ) -> Scan:
     """Scan the tree below `root_fd` as far as a comparison with `target` needs.
@@ -42,10 +41,9 @@ def survey(
     `volumes` are the mount points whose content the release manages, `fences` all others. What the cache still knows is
     not read again; directories of another filesystem that nothing is mounted on (btrfs subvolumes) are volumes when the
     target has content in them and fences otherwise. What the target lacks and `promised` keeps (the lists of another
-    release that the node is or was) is the node's, too: a promise does not end when a role changes. Files in `linked` have
-    been given another name since the cache was made, which moved their ctime: there inode, size and time must do.
+    release that the node is or was) is the node's, too: a promise does not end when a role changes.
     """
-    surveyor = _Surveyor(root_fd, target, ownership, set(volumes), set(fences), cache, promised, linked, progress)
+    surveyor = _Surveyor(root_fd, target, ownership, set(volumes), set(fences), cache, promised, progress)
     surveyor.record_root()
     surveyor.visit(root_fd, "", os.fstat(root_fd).st_dev)
     surveyor.hash_unknown()
@@ -56,11 +54,6 @@ def survey(
         volumes=("", *sorted(surveyor.volumes - {""})),
         fenced=frozenset(surveyor.fences),
     )
-
-
-def _only_linked(status: os.stat_result, known: Signature, entry: Entry) -> bool:
-    found = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
-    return found == (known.device, known.inode, known.size, entry.mtime_ns)
 
 
 class _Surveyor:
@@ -75,7 +68,6 @@ class _Surveyor:
         fences: set[str],
         cache: StatCache,
         promised: Promises,
-        linked: Collection[str],
         progress: Progress | None,
     ) -> None:
         self.root_fd = root_fd
@@ -85,7 +77,6 @@ class _Surveyor:
         self.fences = fences
         self.cache = cache
         self.promised = promised
-        self.linked = linked
         self.progress = progress
         self.entries: dict[str, Entry] = {}
         self.signatures: dict[str, Signature] = {}
@@ -100,6 +91,8 @@ class _Surveyor:
     def visit(self, dir_fd: int, prefix: str, device: int) -> None:
         """Record what a directory holds, and enter what has to be entered. Runs for every directory of a node: kept flat for speed."""
         signatures, known_entries, owner_of, target = self.cache.signatures, self.cache.entries, self.ownership.of, self.target
+        entries, found_signatures = self.entries, self.signatures
+        named = self.ownership.named_in(prefix[:-1])
         deeper: list[tuple[str, str]] = []
         with os.scandir(dir_fd) as found:
             items = list(found)
@@ -110,6 +103,16 @@ class _Surveyor:
                     status = item.stat(follow_symlinks=False)
                 except FileNotFoundError:
                     continue  # gone between the listing and the look: as if it had gone before
+                known_signature = signatures.get(path)
+                if known_signature == (status.st_dev, status.st_ino, status.st_ctime_ns, status.st_size):
+                    known_entry = known_entries[path]
+                    # The release's own, by no rule anything else, and as it was: nearly every path of a node.
+                    if known_entry is target.get(path) and named is not None and name not in named and path not in self.fences:
+                        entries[path] = known_entry
+                        found_signatures[path] = known_signature
+                        if known_entry.kind is Kind.DIR:
+                            deeper.append((name, path))
+                        continue
                 if name == OWN_DIRECTORY:
                     continue
                 if path in self.fences or (status.st_dev != device and self._is_fence(path)):
@@ -133,11 +136,8 @@ class _Surveyor:
                     if is_dir and verdict.owner is Owner.ADD_ONLY and known is not None and known.kind is Kind.DIR:
                         deeper.append((name, path))
                     continue
-                known_signature = signatures.get(path)
                 if known_signature == (status.st_dev, status.st_ino, status.st_ctime_ns, status.st_size):
                     signature, entry = known_signature, known_entries[path]
-                elif known_signature and path in self.linked and _only_linked(status, known_signature, known_entries[path]):
-                    signature, entry = signature_of(status), known_entries[path]
                 else:
                     signature = signature_of(status)
                     try:
@@ -146,8 +146,8 @@ class _Surveyor:
                         continue
                     if entry.kind is Kind.FILE:
                         self._unknown.append(path)
-                self.entries[path] = entry
-                self.signatures[path] = signature
+                entries[path] = entry
+                found_signatures[path] = signature
                 if is_dir:
                     deeper.append((name, path))
         if self.progress:

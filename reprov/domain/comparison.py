@@ -1,6 +1,6 @@
 """What an upgrade changes of every path of a node, and why: the decision that everything after it only carries out."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -71,7 +71,9 @@ def compare(target: Mapping[str, Entry], scan: Scan, ownership: Ownership, insta
     """
     comparer = _Comparer(target, scan, ownership, installed)
     for path, entry in target.items():
-        comparer.want(path, entry)
+        # Most entries of a release are the very objects that are known of the node (Manifest.parse, StatCache).
+        if scan.entries.get(path) is not entry or path in scan.verdicts or path in scan.fenced:
+            comparer.want(path, entry)
     for path, entry in scan.entries.items():
         if path not in target:
             comparer.leftover(path, entry)
@@ -103,8 +105,6 @@ class _Comparer:
     def want(self, path: str, entry: Entry) -> None:
         """Decide for a path of the target; parents come before their children."""
         live = self.scan.entries.get(path)
-        if live is entry and path not in self.scan.verdicts and path not in self.scan.fenced:
-            return
         verdict = self.scan.verdicts.get(path) or self.ownership.of(path, is_dir=entry.kind is Kind.DIR)
         if path in self.scan.fenced or (path and parent_of(path) in self._fenced):
             self._want_behind_fence(path, entry, verdict)
@@ -156,6 +156,7 @@ class _Comparer:
 
     def keep_what_holds_kept(self) -> None:
         """A directory that holds something kept cannot go; one that is to become something else stops the plan."""
+        in_the_way: dict[str, list[str]] = {}
         for path in sorted(self.kept):
             for directory in reversed(ancestors_of(path)):
                 change = self.changes.get(directory)
@@ -166,14 +167,11 @@ class _Comparer:
                     if directory not in self.kept:
                         self.kept[directory] = Kept(directory, "not in the release, but it holds what is kept", self.kept[path].rule)
                 elif change.after is not None and change.after.kind is not Kind.DIR:
-                    kind = change.after.kind.value
-                    self.blockers.append(
-                        Blocker(
-                            directory,
-                            f"is a directory that holds what is kept ({show(path)}) and would become a {kind}",
-                            f"move {show(path)} away, or take it out of the lists",
-                        )
-                    )
+                    in_the_way.setdefault(directory, []).append(path)
+        for directory, paths in in_the_way.items():
+            after = self.changes[directory].after
+            assert after is not None
+            self.blockers.append(_cannot_become(after, directory, paths))
 
     def renew_link_groups(self) -> None:
         """A hard-link group is one inode: when one of its names changes, or the node groups them otherwise, all are renewed."""
@@ -209,6 +207,17 @@ class _Comparer:
             live = self.scan.entries.get(path)
             if live is not None and path not in self.changes and not self._is_the_nodes(path):
                 self.changes[path] = Change(path, Action.REPLACE, reason, live, self.target[path])
+
+
+def _cannot_become(after: Entry, directory: str, paths: Sequence[str]) -> Blocker:
+    """One blocker for a directory, however much in it is kept; the first path is where to begin."""
+    first, more = show(paths[0]), len(paths) - 1
+    held, them = (f"{first} and {more} more", "them") if more else (first, "it")
+    return Blocker(
+        directory,
+        f"is a directory that holds what is kept ({held}) and would become a {after.kind.value}",
+        f"move {held} away, or take {them} out of the lists",
+    )
 
 
 def covers(target: Mapping[str, Entry], directory: str) -> bool:

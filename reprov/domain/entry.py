@@ -56,6 +56,8 @@ _GROUP_FIELD = Entry._fields.index("link_group")
 
 def show(path: str) -> str:
     """The path as an operator reads it: absolute, and with every byte that a terminal could choke on escaped."""
+    if path.isascii() and path.isprintable():
+        return "/" + path
     text = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return "/" + "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 

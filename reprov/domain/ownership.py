@@ -121,6 +121,11 @@ class Ownership:
             return here.inherited
         return self._decide(path, name, is_dir, here)
 
+    def named_in(self, directory: str) -> frozenset[str] | None:
+        """The only names in a directory that may be anybody's but the release's; None when every name must be asked for."""
+        here = self._directories.get(directory) or self._look_into(directory)
+        return None if here.tried or here.inherited.owner is not Owner.IMAGE else here.named
+
     def _decide(self, path: str, name: str, is_dir: bool, here: _Directory) -> Verdict:
         if not path:
             return _DEFAULT

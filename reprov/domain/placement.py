@@ -16,6 +16,7 @@ _DIRECTORY_BYTES = 4096
 # What a journal, its placeholders and the record of the previous tree may need besides the trees themselves.
 _OVERHEAD_BYTES = 16 << 20
 _OVERHEAD_INODES = 64
+_OPERATORS_WRITE_HERE = ("etc/", "usr/local/")
 
 
 class How(StrEnum):
@@ -90,13 +91,13 @@ def may_link(entry: Entry) -> bool:
     Not in /etc (cron and logrotate skip files with several links, editors write through), not in /usr/local, not what
     dpkg chmods before it unlinks it: setuid, setgid and capability files (reference: transaction-hazards, rows 2 and 3).
     """
-    if is_below(entry.path, "etc") or is_below(entry.path, "usr/local"):
+    if entry.path.startswith(_OPERATORS_WRITE_HERE):
         return False
     return not entry.mode & (stat.S_ISUID | stat.S_ISGID) and not entry.xattrs
 
 
 def costs(placements: Sequence[Placement], clones: Mapping[str, bool]) -> dict[str, Cost]:
-    """What the placements need, by volume; content that is fetched waits in the root volume before it moves to another."""
+    """What the placements need, by volume."""
     size_bytes: dict[str, int] = {"": _OVERHEAD_BYTES}
     inodes: dict[str, int] = {"": _OVERHEAD_INODES}
     for placement in placements:
@@ -110,30 +111,32 @@ def costs(placements: Sequence[Placement], clones: Mapping[str, bool]) -> dict[s
             size_bytes[volume] += _DIRECTORY_BYTES
         elif placement.how is How.FETCH or (placement.how is How.COPY and not clones[volume]):
             size_bytes[volume] += _blocks(entry.size)
-        if placement.how is How.FETCH and volume and placement.source == entry.path:
-            size_bytes[""] += _blocks(entry.size)
-            inodes[""] += 1
     return {volume: Cost(size_bytes[volume], inodes[volume]) for volume in size_bytes}
 
 
-def to_fetch(placements: Sequence[Placement]) -> dict[str, Entry]:
-    """The paths to fetch with their entries: one for each content that the node does not have."""
-    return {
-        placement.entry.path: placement.entry
-        for placement in placements
-        if placement.how is How.FETCH and placement.source == placement.entry.path
-    }
+class Order(NamedTuple):
+    """The placements by when they can be made."""
+
+    local: list[Placement]
+    """By the node itself, at once, parents before children."""
+    arriving: dict[str, Placement]
+    """What is fetched, by path: one for each content that the node does not have."""
+    derived: list[Placement]
+    """From something that is fetched, once it is there."""
 
 
-def split_by_fetch(placements: Sequence[Placement]) -> tuple[list[Placement], list[Placement]]:
-    """Those that the node can make by itself, and those that need what is fetched; both in their order."""
+def in_order(placements: Sequence[Placement]) -> Order:
+    """When each of the placements of a plan can be made."""
+    order = Order([], {}, [])
     fetched = {placement.entry.path for placement in placements if placement.how is How.FETCH}
-    local: list[Placement] = []
-    waiting: list[Placement] = []
     for placement in placements:
-        waits = placement.how is How.FETCH or (placement.how is How.JOIN and placement.source in fetched)
-        (waiting if waits else local).append(placement)
-    return local, waiting
+        if placement.how is How.FETCH and placement.source == placement.entry.path:
+            order.arriving[placement.source] = placement
+        elif placement.how is How.FETCH or (placement.how is How.JOIN and placement.source in fetched):
+            order.derived.append(placement)
+        else:
+            order.local.append(placement)
+    return order
 
 
 def _staged_entries(

@@ -7,7 +7,7 @@ from typing import Any
 
 from reprov.domain.comparison import Action, Blocker, Comparison
 from reprov.domain.entry import show
-from reprov.domain.placement import Cost, How, Placement, to_fetch
+from reprov.domain.placement import Cost, How, Placement, in_order
 from reprov.domain.release import ReleaseId
 from reprov.domain.units import Swaps
 
@@ -46,7 +46,7 @@ class Plan:
     @property
     def fetch_bytes(self) -> int:
         """How much content has to come from the server."""
-        return sum(entry.size for entry in to_fetch(self.placements).values())
+        return sum(placement.entry.size for placement in in_order(self.placements).arriving.values())
 
     @property
     def counts(self) -> dict[Action, int]:

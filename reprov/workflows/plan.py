@@ -2,7 +2,8 @@
 
 import os
 import tempfile
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from reprov.adapters.mounts import MountWatch
 from reprov.adapters.release_reader import ReleaseFiles
 from reprov.adapters.rsync_program import installed_version
 from reprov.adapters.source import fetch_release
+from reprov.adapters.statcache import StatCache
 from reprov.adapters.survey import survey
 from reprov.adapters.volumes import can_clone, room_of
 from reprov.domain.comparison import Blocker, Change, Installed, compare, covers
@@ -23,10 +25,10 @@ from reprov.domain.placement import costs, find_placements
 from reprov.domain.plan import Plan, blockers_of_space
 from reprov.domain.release import ReleaseId
 from reprov.domain.rsync_version import OLDEST_VERSION, warning_of
-from reprov.domain.scan import Scan
+from reprov.domain.scan import Scan, Signature
 from reprov.domain.source import Source
 from reprov.domain.units import Op, find_swaps
-from reprov.errors import InvalidInput
+from reprov.errors import InvalidInput, Refused
 from reprov.events import Monitor, Note, phase
 from reprov.workflows import record
 from reprov.workflows.node import Node, inspect_node
@@ -44,17 +46,17 @@ class Prepared:
     scan: Scan
     watch: MountWatch
 
-    def look_again(self, root_fd: int, linked: Collection[str]) -> Scan:
-        """The node as it is now; the live files in `linked` have been linked since the plan was made."""
+    def look_again(self, root_fd: int, linked: Mapping[str, Signature]) -> Scan:
+        """The node as it is now; the live files in `linked` have been linked since the plan was made, which moved their ctime."""
+        known = record.known_of(self.scan)
         return survey(
             root_fd,
             self.target.manifest.entries,
             self.target.ownership,
             volumes=self.scan.volumes,
             fences=self.scan.fenced,
-            cache=record.known_of(self.scan),
+            cache=StatCache(known.entries, {**known.signatures, **linked}),
             promised=self.promised,
-            linked=linked,
         )
 
 
@@ -74,15 +76,16 @@ def prepared(node: Node, source: Source, release: ReleaseId, folder: Path, monit
 
     The plan may have blockers; it is the caller's to refuse. While the block lasts, the mount table is watched.
     """
-    with phase(monitor, "release", f"Fetching the files of {release}"):
-        fetch_release(source, release, folder, node.state.release_directory(release))
+    with phase(monitor, "release", f"Fetching the files of {release}"), ThreadPoolExecutor(1) as beside:
+        fetching = beside.submit(fetch_release, source, release, folder, node.state.release_directory(release))
         installed = node.installed()
+        cache = record.load_live(node, installed)
+        fetching.result()
         target = ReleaseFiles.load(folder, like=installed)
         _require_same(target, release)
         wanted = target.manifest.entries
     with MountWatch(node.root) as watch, opened_directory(node.root) as root_fd:
         volumes, fences = sort_mounts(watch.mounts, target)
-        cache = record.load_live(node, installed)
         with phase(monitor, "scan", "Reading the node", files=len(wanted)) as progress:
             promised = node.promises(installed)
             scan = survey(
@@ -108,6 +111,15 @@ def prepared(node: Node, source: Source, release: ReleaseId, folder: Path, monit
         )
         plan = Plan(release, installed.release.id if installed else None, source.text, comparison, swaps, placements, needs, blockers)
         yield Prepared(plan, target, installed, promised, scan, watch)
+
+
+def refuse_blocked(plan: Plan) -> None:
+    """Raise `Refused` with the first blocker of a plan that has any."""
+    if not plan.blockers:
+        return
+    first, *more = plan.blockers
+    others = f" (and {len(more)} more: see `reprov plan`)" if more else ""
+    raise Refused(f"{show(first.path)} {first.problem}{others}", hint=first.hint)
 
 
 def sort_mounts(mounts: tuple[Mount, ...], target: ReleaseFiles) -> tuple[list[str], list[str]]:

@@ -9,7 +9,7 @@ from reprov.adapters.release_reader import ReleaseFiles
 from reprov.adapters.statcache import StatCache
 from reprov.adapters.survey import signature_of
 from reprov.adapters.volumes import Volumes
-from reprov.domain.entry import Entry, Kind, parent_of
+from reprov.domain.entry import Kind, parent_of
 from reprov.domain.journal import Journal
 from reprov.domain.manifest import Manifest
 from reprov.domain.scan import Scan, Signature
@@ -30,44 +30,17 @@ def after_upgrade(
     `scan` is the tree before the commit, `staged` what staging made. Linking a file gives it a new ctime, so where a
     staged file is a link, its signature is that of the old file, too.
     """
-    exchanged = _exchanged_paths(journal)
+    stays, old = _divided(known_of(scan), journal)
+    linked = {path: staged[path] for path, signature in old.signatures.items() if path in staged and staged[path].inode == signature.inode}
     wanted = target.manifest.entries
-    live_entries: dict[str, Entry] = {}
-    live_signatures: dict[str, Signature] = {}
-    old_entries: dict[str, Entry] = {}
-    old_signatures: dict[str, Signature] = {}
-    for path, entry in scan.entries.items():
-        if path in scan.verdicts or path in scan.fenced:
-            continue
-        gone = path in exchanged or parent_of(path) in exchanged
-        if gone:
-            exchanged.add(path)
-        entries, signatures = (old_entries, old_signatures) if gone else (live_entries, live_signatures)
-        entries[path] = entry
-        signature = scan.signatures[path]
-        linked = staged.get(path)
-        signatures[path] = linked if gone and linked and linked.inode == signature.inode else signature
-    for path, signature in staged.items():
-        live_entries[path] = wanted[path]
-        live_signatures[path] = signature
-    return StatCache(live_entries, live_signatures), StatCache(old_entries, old_signatures)
+    live = StatCache({**stays.entries, **{path: wanted[path] for path in staged}}, {**stays.signatures, **staged})
+    return live, StatCache(old.entries, {**old.signatures, **linked})
 
 
 def after_rollback(journal: Journal, scan: Scan, back: StatCache) -> tuple[StatCache, StatCache]:
     """The cache of the tree that came back (recorded in `back`), and the record of the one that left (`scan` saw it live)."""
-    exchanged = _exchanged_paths(journal)
-    seen = known_of(scan)
-    live_entries, live_signatures = dict(back.entries), dict(back.signatures)
-    gone_entries: dict[str, Entry] = {}
-    gone_signatures: dict[str, Signature] = {}
-    for path, entry in seen.entries.items():
-        left = path in exchanged or parent_of(path) in exchanged
-        if left:
-            exchanged.add(path)
-        entries, signatures = (gone_entries, gone_signatures) if left else (live_entries, live_signatures)
-        entries[path] = entry
-        signatures[path] = seen.signatures[path]
-    return StatCache(live_entries, live_signatures), StatCache(gone_entries, gone_signatures)
+    stays, gone = _divided(known_of(scan), journal)
+    return StatCache({**back.entries, **stays.entries}, {**back.signatures, **stays.signatures}), gone
 
 
 def save_live(node: Node, cache: StatCache, installed: ReleaseFiles | None) -> None:
@@ -123,6 +96,13 @@ def _base(release: ReleaseFiles | None) -> tuple[Manifest | None, str]:
     return (release.manifest, release.manifest_digest) if release else (None, "")
 
 
-def _exchanged_paths(journal: Journal) -> set[str]:
-    """The paths that were exchanged; whoever walks a scan, parents first, adds what is below them."""
-    return {entry.op.path for entry in journal.ops if entry.op.kind in (OpKind.SWAP, OpKind.REMOVE)}
+def _divided(seen: StatCache, journal: Journal) -> tuple[StatCache, StatCache]:
+    """What stayed where it was when the journal's exchanges were done, and what was exchanged, with all that is below it."""
+    gone = {entry.op.path for entry in journal.ops if entry.op.kind in (OpKind.SWAP, OpKind.REMOVE)}
+    for path in seen.entries:  # parents first
+        if parent_of(path) in gone:
+            gone.add(path)
+    stays = {path: entry for path, entry in seen.entries.items() if path not in gone}
+    left = {path: entry for path, entry in seen.entries.items() if path in gone}
+    signatures = seen.signatures
+    return StatCache(stays, {path: signatures[path] for path in stays}), StatCache(left, {path: signatures[path] for path in left})

@@ -146,7 +146,7 @@ def _restore(
             beyond.append(path)
     if wanted and previous:
         try:
-            fetch_contents(Source.parse(source), previous.release.id, wanted, node.state.directory / INCOMING, lambda size: None)
+            fetch_contents(Source.parse(source), previous.release.id, "", wanted, node.state.directory / INCOMING, lambda path: None)
         except ReprovError as error:
             monitor.emit(Note(f"cannot fetch the changed files again: {error.message}"))
     for path, entry in wanted.items():

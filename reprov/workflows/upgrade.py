@@ -1,39 +1,33 @@
 """Plan -> staged -> committed: the upgrade of one node."""
 
-import json
-import secrets
 import shutil
 import time
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from reprov.adapters.files import digest_at
-from reprov.adapters.node_state import INCOMING, LEFTOVER, NodeState, write_durably
+from reprov.adapters.node_state import NodeState
 from reprov.adapters.processes import has_selinux, sandboxed_processes
 from reprov.adapters.release_reader import ReleaseFiles
-from reprov.adapters.source import fetch_contents
-from reprov.adapters.staging import Staging, move_into, unstage
-from reprov.adapters.volumes import Volumes, opened_volumes, probe
-from reprov.domain.comparison import Blocker
+from reprov.adapters.staging import Staging, unstage
+from reprov.adapters.volumes import Volumes, opened_volumes
 from reprov.domain.deployment import State
-from reprov.domain.entry import Entry, Kind, parent_of, show
+from reprov.domain.entry import Kind, parent_of, show
 from reprov.domain.guards import blockers_of_live_commit
 from reprov.domain.journal import DirectoryChange
-from reprov.domain.placement import split_by_fetch, to_fetch
 from reprov.domain.plan import Plan
 from reprov.domain.scan import Scan, moved_between
 from reprov.domain.source import Source
 from reprov.domain.units import OpKind, find_along
 from reprov.errors import NeedsAttention, Refused, ReprovError
-from reprov.events import Monitor, NullMonitor, Progress, phase
+from reprov.events import Monitor, phase
 from reprov.workflows import record
 from reprov.workflows.commit import Exchange, commit, finish, signals_held, void_held_signals
 from reprov.workflows.node import Node, changing_node, disk_errors_in_words, finishing, now
 from reprov.workflows.owned import node_owns
-from reprov.workflows.plan import Prepared, choose_release, prepared
+from reprov.workflows.plan import Prepared, choose_release, prepared, refuse_blocked
+from reprov.workflows.stage import stage
 
 _CLOCK_TICK_NS = 20_000_000  # the kernel stamps ctime with a clock that may lag by a tick
 
@@ -55,19 +49,19 @@ def upgrade(root: Path, source: Source, role: str | None, version: str, *, stage
         release = choose_release(node, role, version)
         with _candidate(node.state) as folder, prepared(node, source, release, folder, monitor) as ready:
             _refuse_another_tree_of_that_name(node, ready)
-            _refuse_blocked(ready.plan)
+            refuse_blocked(ready.plan)
             if ready.plan.is_empty:
                 return _adopt(node, ready)
             if node.is_live:
                 changes = {change.path: change for change in ready.plan.comparison.changes}
-                _refuse_blocked(
+                refuse_blocked(
                     ready.plan.blocked_by(
                         blockers_of_live_commit(changes, ready.plan.swaps.ops, sandboxed_processes(), labels=has_selinux())
                     )
                 )
             with opened_volumes(node.root, _touched_volumes(ready)) as volumes:
                 with disk_errors_in_words("staging failed"):
-                    staging = _stage(node, ready, volumes, monitor)
+                    staging = stage(node, ready, volumes, monitor)
                 node.state.keep_release(ready.plan.release, ready.target.directory)
                 if ready.installed and ready.installed.release.id.role != ready.plan.release.role:
                     node.state.promise(ready.installed.release.id.role, ready.installed.keep_lists)
@@ -82,14 +76,6 @@ def _touched_volumes(ready: Prepared) -> tuple[str, ...]:
     """The volumes that the plan writes to; the root's always, for the state and for what is fetched."""
     swaps = ready.plan.swaps
     return tuple(sorted({"", *(op.volume for op in swaps.ops), *(ready.scan.volume_of(change.path) for change in swaps.directories)}))
-
-
-def _refuse_blocked(plan: Plan) -> None:
-    if not plan.blockers:
-        return
-    first, *more = plan.blockers
-    others = f" (and {len(more)} more: see `reprov plan`)" if more else ""
-    raise Refused(f"{show(first.path)} {first.problem}{others}", hint=first.hint)
 
 
 def _refuse_another_tree_of_that_name(node: Node, ready: Prepared) -> None:
@@ -120,71 +106,6 @@ def _adopt(node: Node, ready: Prepared) -> Upgraded:
     return Upgraded(ready.plan, deployment.state, 0.0)
 
 
-def _stage(node: Node, ready: Prepared, volumes: Volumes, monitor: Monitor) -> Staging:
-    """Build the next tree beside the live one. Whatever goes wrong, nothing of it stays and the node is as it was."""
-    plan = ready.plan
-    deployment = node.state.deployment()
-    staging_state = deployment.moved_to(
-        State.STAGING,
-        now(),
-        target=plan.release,
-        transaction=secrets.token_hex(8),
-        from_nothing=ready.scan.kind_at("usr") is None,
-        target_source=plan.source,
-        volumes=tuple(volumes.own_fds),
-    )
-    try:
-        _refuse_blocked(plan.blocked_by(_probe_parents(node.state, volumes, plan)))
-        write_durably(node.state.directory / "plan.json", json.dumps(plan.to_fields()).encode())
-        node.state.write_deployment(staging_state)
-        staging = Staging(volumes, ready.scan)
-        local, waiting = split_by_fetch(plan.placements)
-        # What the node has is linked while the rest is under way: the server and the wire need none of our time.
-        with ThreadPoolExecutor(1) as beside:
-            linking = beside.submit(staging.build, local, Progress(NullMonitor(), "stage"))
-            _fetch(node, plan, volumes, monitor)
-            linking.result()
-            writing = beside.submit(volumes.sync)  # most of it is on the disk by the time that the rest is staged
-            with phase(monitor, "stage", "Staging the next tree", files=len(plan.placements)) as progress:
-                progress.advance(files=len(local))
-                staging.build(waiting, progress)
-                staging.close()
-            writing.result()
-        with phase(monitor, "verify", "Checking what was staged", files=staging.unverified) as progress:
-            volumes.sync()
-            staging.verify(progress)
-        node.state.write_deployment(staging_state.moved_to(State.STAGED, now()))
-    except BaseException:
-        unstage(volumes)
-        if node.state.deployment().state is State.STAGING:
-            with suppress(OSError):  # a full disk has no room for this either; the next run finds that there is nothing to give up
-                node.state.write_deployment(node.state.deployment().abandoned(now()), note="staging failed")
-        raise
-    return staging
-
-
-def _fetch(node: Node, plan: Plan, volumes: Volumes, monitor: Monitor) -> None:
-    """Get the content that the node has nowhere."""
-    wanted = to_fetch(plan.placements)
-    with phase(monitor, "fetch", "Fetching content", files=len(wanted), size_bytes=plan.fetch_bytes) as progress:
-        missing = wanted.keys() - _salvage(volumes, wanted, progress)
-        if missing:
-            incoming = node.state.directory / INCOMING
-            source = Source.parse(plan.source)
-            fetch_contents(source, plan.release, missing, incoming, lambda size: progress.advance(files=1, size_bytes=size))
-
-
-def _probe_parents(state: NodeState, volumes: Volumes, plan: Plan) -> list[Blocker]:
-    """Try exchange, link and mark in the real parent of every op."""
-    parents = sorted({(op.volume, parent_of(op.path)) for op in plan.swaps.ops if op.kind is not OpKind.CARRY})
-    with state.probing(parents):
-        return [
-            Blocker(directory, problem, "mend that, or keep what lies there by a *.exclude list")
-            for volume, directory in parents
-            if (problem := probe(volumes, volume, directory))
-        ]
-
-
 def _commit(node: Node, ready: Prepared, volumes: Volumes, staging: Staging, monitor: Monitor) -> Upgraded:
     state, staged = node.state, node.state.deployment()
 
@@ -206,10 +127,9 @@ def _commit(node: Node, ready: Prepared, volumes: Volumes, staging: Staging, mon
             state.write_deployment(state.deployment().abandoned(now()), note=f"undone: {error}")
             raise
     with phase(monitor, "finish", "Keeping the way back"), finishing(f"{ready.plan.release} is installed"):
-        staged_signatures = {**staging.signatures, **{path: now_there.signatures[path] for path in staging.linked}}
         removing_since_ns = time.time_ns() - _CLOCK_TICK_NS
         finish(volumes, journal)
-        live, previous = record.after_upgrade(journal, ready.scan, ready.target, staged_signatures)
+        live, previous = record.after_upgrade(journal, ready.scan, ready.target, {**staging.signatures, **staging.linked})
         if staged.has_previous:
             live = record.without_links_to(live, volumes, journal, previous=False, since_ns=removing_since_ns)
             previous = record.without_links_to(previous, volumes, journal, previous=True, since_ns=removing_since_ns)
@@ -244,25 +164,6 @@ def _directory_changes(ready: Prepared, scan: Scan) -> tuple[DirectoryChange, ..
             after[path] = target[path] if mine else scan.entries[path]
     after.update({change.path: change.after for change in swaps.directories if change.after is not None})
     return tuple(DirectoryChange(path, scan.entries[path], after[path]) for path in sorted(after))
-
-
-def _salvage(volumes: Volumes, wanted: Mapping[str, Entry], progress: Progress) -> set[str]:
-    """Put content that an interrupted or staged-only run has fetched already where this one would fetch it to."""
-    found = set()
-    own_fd = volumes.own_fds[""]
-    for path, entry in wanted.items():
-        for place in (INCOMING, LEFTOVER):
-            try:
-                if digest_at(f"{place}/{path}", dir_fd=own_fd) != entry.digest:
-                    continue
-            except OSError:
-                continue
-            if place != INCOMING:
-                move_into(f"{LEFTOVER}/{path}", f"{INCOMING}/{path}", dir_fd=own_fd)
-            found.add(path)
-            progress.advance(files=1, size_bytes=entry.size)
-            break
-    return found
 
 
 @contextmanager

@@ -77,7 +77,8 @@ def test_an_upgrade_from_each_kind_of_source(node: Node, tmp_path: Path, filesys
     if source_of is not as_directory:
         gone = node.upgrade("1.0", source=source)
         said = gone.stderr.partition("reprov: ")[2]
-        assert (gone.status, said.startswith(f"{source} "), "Connection refused" in said) == (1, True, True), said
+        assert (gone.status, said.startswith(f"{source} cannot be reached: "), "Connection refused" in said) == (1, True, True), said
+        assert ("hint: check that this works without a question: ssh " in said) is (source_of is as_ssh), said
         assert node.changed_since(before) == []
 
 

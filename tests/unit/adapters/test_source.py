@@ -127,6 +127,50 @@ def test_an_ending_is_said_in_words(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert raised.value.hint
 
 
+SERVE_HINT = "check that `reprov serve` runs there, and the address"
+SSH_HINT = "check that this works without a question: ssh -o BatchMode=yes -o ConnectTimeout=10"
+BY_KIND = {
+    "a daemon that does not run": ("rsync://install:8730", 10, "cannot be reached", SERVE_HINT),
+    "ssh that is refused": ("ssh://me@install/srv", 255, "cannot be reached", f"{SSH_HINT} me@install 'rsync --version'"),
+    "ssh with a port": ("ssh://install:2222/srv", 255, "cannot be reached", f"{SSH_HINT} -p 2222 install 'rsync --version'"),
+    "ssh to an IPv6 address": ("ssh://[fd00::1]/srv", 30, "does not answer", f"{SSH_HINT} fd00::1 'rsync --version'"),
+    "ssh as a user to an IPv6 address": ("ssh://me@[fd00::1]/srv", 12, "broke off", f"{SSH_HINT} me@fd00::1 'rsync --version'"),
+    "no rsync at the other end": ("ssh://install/srv", 127, "has no rsync that can be run", "install rsync there"),
+    "a directory whose reader was killed": ("/srv/reprov", 12, "broke off", "check that the directory can be read"),
+}
+
+
+@pytest.mark.parametrize(("text", "status", "words", "hint"), BY_KIND.values(), ids=BY_KIND)
+def test_the_way_out_is_that_of_the_kind_of_source(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str, status: int, words: str, hint: str
+) -> None:
+    answering(monkeypatch, Answer(status, stderr=b"it said this\nrsync error\n"))
+    with pytest.raises(ReprovError) as raised:
+        fetch_release(Source.parse(text), RELEASE, tmp_path / "new", tmp_path / "known")
+    assert (raised.value.message, raised.value.hint) == (f"{text} {words}: it said this", hint)
+
+
+REFUSED = "ssh: connect to host install port 22: Connection refused"
+NOTHING_CAME = "rsync: connection unexpectedly closed (0 bytes received so far) [Receiver]"
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "message"),
+    [
+        pytest.param("ssh://install/srv", f"{REFUSED}\n{NOTHING_CAME}\n", f"cannot be reached: {REFUSED}", id="ssh that never got through"),
+        pytest.param("ssh://install/srv", "rsync: connection unexpectedly closed (77 bytes received so far)", None, id="ssh later on"),
+        pytest.param("rsync://install:8730", NOTHING_CAME, None, id="a daemon that hangs up at once"),
+    ],
+)
+def test_rsync_says_of_ssh_that_does_not_get_through_that_it_broke_off(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str, said: str, message: str | None
+) -> None:
+    answering(monkeypatch, Answer(12, stderr=said.encode()))
+    with pytest.raises(ReprovError) as raised:
+        fetch_release(Source.parse(text), RELEASE, tmp_path / "new", tmp_path / "known")
+    assert raised.value.message == f"{text} {message or f'broke off: {said}'}"
+
+
 class FakeRsync:
     """A running rsync whose output is recorded."""
 
@@ -138,14 +182,14 @@ class FakeRsync:
         return self._status
 
 
-def spawning(monkeypatch: pytest.MonkeyPatch, answer: Answer) -> dict[str, object]:
+def spawning(monkeypatch: pytest.MonkeyPatch, answer: Answer, program: type[FakeRsync] = FakeRsync) -> dict[str, object]:
     seen: dict[str, object] = {}
 
     @contextmanager
     def fake(argv: Sequence[str], *, stdin: IO[bytes], stderr: IO[bytes]) -> Iterator[FakeRsync]:
         seen.update(argv=tuple(argv), names=stdin.read())
         stderr.write(answer.stderr)
-        yield FakeRsync(answer)
+        yield program(answer)
 
     monkeypatch.setattr(module, "spawn", fake)
     return seen
@@ -154,33 +198,90 @@ def spawning(monkeypatch: pytest.MonkeyPatch, answer: Answer) -> dict[str, objec
 EVIL = ["-rf", "a b", "new\nline", "#x", ";y", "\udcff", "usr/*"]
 
 
+def arrived(folder: Path, *paths: str) -> Path:
+    """A directory in which these files have come."""
+    for path in paths:
+        file = folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"x")
+    return folder
+
+
 def test_content_is_asked_for_by_name_and_no_name_is_an_option_or_a_comment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    seen = spawning(monkeypatch, Answer(stdout=b"10\nnoise\n 20 \n"))
-    sizes: list[int] = []
-    fetch_contents(DAEMON, RELEASE, EVIL, tmp_path / "incoming", sizes.append)
-    assert sizes == [10, 20]
+    lines = b"50 -rf\n50 a b\nnoise\n50 new\\#012line\n50 #x\n50 ;y\n50 \xff\n0 usr/*\n0 back\\slash\n50 \\#134#012\n"
+    come = [*EVIL, "back\\slash", "\\#012"]
+    seen = spawning(monkeypatch, Answer(stdout=lines))
+    told: list[str] = []
+    fetch_contents(DAEMON, RELEASE, "", come, arrived(tmp_path / "staged", *come), told.append)
+    assert told == come
     names = seen["names"]
     assert isinstance(names, bytes)
     assert names.endswith(b"\0")
-    assert names.split(b"\0")[:-1] == [b"base/1.1/./" + name.encode("utf-8", "surrogateescape") for name in sorted(EVIL)]
+    assert names.split(b"\0")[:-1] == [b"base/1.1/./" + name.encode("utf-8", "surrogateescape") for name in sorted(come)]
     argv = seen["argv"]
     assert isinstance(argv, tuple)
     assert {"--from0", "--files-from=-", "--relative"} <= set(argv)
-    assert argv[-2:] == ("rsync://install:8730/trees/", f"{tmp_path}/incoming/")
-    assert (tmp_path / "incoming").stat().st_mode & 0o077 == 0
+    assert argv[-2:] == ("rsync://install:8730/trees/", f"{tmp_path}/staged/")
+
+
+def test_the_directory_that_content_comes_into_is_roots_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    spawning(monkeypatch, Answer())
+    fetch_contents(DAEMON, RELEASE, "", (), tmp_path / "staged", lambda path: None)
+    assert (tmp_path / "staged").stat().st_mode & 0o077 == 0
+
+
+def test_what_lies_on_another_volume_is_asked_for_below_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    seen = spawning(monkeypatch, Answer(stdout=b"9 grub/x\n"))
+    fetch_contents(DAEMON, RELEASE, "boot", ["grub/x"], arrived(tmp_path, "grub/x"), lambda path: None)
+    assert seen["names"] == b"base/1.1/boot/./grub/x\0"
+
+
+def test_a_file_is_told_of_once_it_is_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """rsync names a file that was damaged on the way, drops it, and sends it again at the end."""
+    told: list[str] = []
+
+    def tell(path: str) -> None:
+        told.append(path)
+        arrived(tmp_path, "damaged")
+
+    spawning(monkeypatch, Answer(stdout=b"9 good\n9 damaged\n9 other\n9 damaged\n"))
+    fetch_contents(DAEMON, RELEASE, "", ["damaged", "good", "other"], arrived(tmp_path, "good", "other"), tell)
+    assert told == ["good", "damaged", "other"]
+
+
+def test_a_file_that_is_put_in_place_after_the_last_word_is_told_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    class Slow(FakeRsync):
+        def wait(self) -> int:
+            arrived(tmp_path, "a")
+            return 0
+
+    spawning(monkeypatch, Answer(stdout=b"9 a\n"), Slow)
+    told: list[str] = []
+    fetch_contents(DAEMON, RELEASE, "", ["a"], tmp_path, told.append)
+    assert told == ["a"]
+
+
+@pytest.mark.parametrize("lines", [b"", b"9 other\n", b"9 a\n"], ids=["nothing is named", "another is named", "it is named but not there"])
+def test_a_server_that_ends_well_without_sending_everything_is_not_believed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, lines: bytes
+) -> None:
+    spawning(monkeypatch, Answer(stdout=lines))
+    with pytest.raises(ReprovError) as raised:
+        fetch_contents(DAEMON, RELEASE, "", ["a"], tmp_path, lambda path: None)
+    assert raised.value.message == "rsync://install:8730 did not send /a"
 
 
 def test_a_server_that_goes_away_in_the_middle_is_an_error_although_something_came(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    spawning(monkeypatch, Answer(12, b"10\n", b"rsync: connection unexpectedly closed\n"))
+    spawning(monkeypatch, Answer(12, b"9 a\n", b"rsync: connection unexpectedly closed\n"))
     with pytest.raises(ReprovError) as raised:
-        fetch_contents(DAEMON, RELEASE, ["a"], tmp_path / "incoming", lambda size: None)
+        fetch_contents(DAEMON, RELEASE, "", ["a"], arrived(tmp_path / "staged", "a"), lambda path: None)
     assert raised.value.message == "rsync://install:8730 broke off: rsync: connection unexpectedly closed"
-    assert raised.value.hint == "check that `reprov serve` runs there, and the address"
+    assert raised.value.hint == SERVE_HINT
 
 
 def test_a_file_that_the_server_lacks_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     spawning(monkeypatch, Answer(23, b"", b'rsync: link_stat "a" failed: No such file or directory (2)\n'))
     with pytest.raises(ReprovError) as raised:
-        fetch_contents(DAEMON, RELEASE, ["a"], tmp_path / "incoming", lambda size: None)
+        fetch_contents(DAEMON, RELEASE, "", ["a"], tmp_path / "staged", lambda path: None)
     detail = 'rsync: link_stat "a" failed: No such file or directory (2)'
     assert raised.value.message == f"fetching from rsync://install:8730 failed: {detail}"

@@ -203,6 +203,19 @@ BLOCKED = {
             "move /lib/mine away, or take it out of the lists",
         ),
     ),
+    "a directory that holds much that is kept would become a file": (
+        World(
+            a_tree(a_file("opt/d/b"), a_file("opt/d/a/x"), a_file("opt/d/a/y"), a_file("opt/d/gone")),
+            a_tree(a_file("opt/d")),
+            {},
+            owning(b"/opt/d/a/*\n/opt/d/b\n"),
+        ),
+        Blocker(
+            "opt/d",
+            "is a directory that holds what is kept (/opt/d/a/x and 2 more) and would become a file",
+            "move /opt/d/a/x and 2 more away, or take them out of the lists",
+        ),
+    ),
     "the release has content behind a mount that it does not manage": (
         World(a_tree(a_dir("usr/mnt")), a_tree(a_file("usr/mnt/d/x"), a_file("usr/mnt/y")), {}, fenced=("usr/mnt",)),
         Blocker(
@@ -225,6 +238,14 @@ BLOCKED = {
 @pytest.mark.parametrize(("world", "blocker"), BLOCKED.values(), ids=BLOCKED)
 def test_what_cannot_be_done_is_said_once_and_before_anything_is_staged(world: World, blocker: Blocker) -> None:
     assert compared(world).blockers == (blocker,)
+
+
+def test_each_directory_that_cannot_become_something_else_is_said() -> None:
+    live = a_tree(*(a_file(f"{top}/mine/{number}") for top in ("lib", "sbin") for number in range(30)))
+    world = World(live, a_tree(a_link("lib", "usr/lib"), a_link("sbin", "usr/sbin")), {}, owning(b"/*/mine/*\n"))
+    assert [(blocker.path, blocker.hint) for blocker in compared(world).blockers] == [
+        (top, f"move /{top}/mine/0 and 29 more away, or take them out of the lists") for top in ("lib", "sbin")
+    ]
 
 
 def test_content_behind_a_mount_that_is_kept_by_a_list_is_no_obstacle() -> None:

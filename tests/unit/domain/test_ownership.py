@@ -227,3 +227,17 @@ def test_a_concern_never_keeps_a_directory_that_the_image_lives_in(concern: str)
     for path in ("usr/bin/true", "etc/os-release", "boot/vmlinuz", "lib", "opt", "var/lib/dpkg/status"):
         for asked in (*ancestors_of(path), path):
             assert library(*{"base", concern}).of(asked, is_dir=asked != path).owner is not KEEP, asked
+
+
+NAMED = {
+    "a directory without rules": ("usr/bin", frozenset({".reprov"})),
+    "a directory with a rule about one name": ("usr/share", frozenset({".reprov", "x"})),
+    "a directory with a rule about all names": ("etc", None),
+    "a directory that is kept": ("srv", None),
+    "the root": ("", None),
+}
+
+
+@pytest.mark.parametrize(("directory", "names"), NAMED.values(), ids=NAMED)
+def test_which_names_may_be_anybodys_but_the_releases(directory: str, names: frozenset[str] | None) -> None:
+    assert Ownership.parse([("k", b"/usr/share/x\n/etc/*.key\n/srv/\n/s*\n")], [("a", b"- *\n")]).named_in(directory) == names

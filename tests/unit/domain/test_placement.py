@@ -7,7 +7,7 @@ import pytest
 from reprov.domain.comparison import compare
 from reprov.domain.entry import Entry
 from reprov.domain.ownership import Ownership
-from reprov.domain.placement import Cost, How, Placement, costs, find_placements, may_link, to_fetch
+from reprov.domain.placement import Cost, How, Placement, costs, find_placements, in_order, may_link
 from reprov.domain.units import find_swaps
 from tests.builders import MTIME_NS, a_dir, a_file, a_link, a_tree, owning, scan_of
 
@@ -145,9 +145,9 @@ COSTS = {
     ),
     "directories and symlinks": ([placed("a", How.MAKE, directory=True), placed("b", How.MAKE)], {"": (16 * MIB + 4096, 66)}),
     "a clone costs an inode": ([placed("fast/a", How.COPY, size=9, volume="fast")], {"": (16 * MIB, 64), "fast": (16 * MIB, 65)}),
-    "what is fetched for another volume waits in the root": (
+    "what is fetched for another volume costs nothing in the root": (
         [placed("boot/a", How.FETCH, size=5000, volume="boot")],
-        {"": (16 * MIB + 8192, 65), "boot": (16 * MIB + 8192, 65)},
+        {"": (16 * MIB, 64), "boot": (16 * MIB + 8192, 65)},
     ),
 }
 
@@ -157,6 +157,9 @@ def test_costs_by_volume(placements: list[Placement], expected: dict[str, tuple[
     assert costs(placements, {"": False, "boot": False, "fast": True}) == {volume: Cost(*cost) for volume, cost in expected.items()}
 
 
-def test_each_content_is_fetched_once() -> None:
-    placements = [placed("a", How.FETCH), placed("b", How.FETCH, source="a"), placed("c", How.COPY), placed("d", How.MAKE)]
-    assert to_fetch(placements) == {"a": placements[0].entry}
+def test_each_content_is_fetched_once_and_what_is_made_from_it_comes_after() -> None:
+    fetched = placed("a", How.FETCH)
+    local = [placed("c", How.COPY), placed("d", How.MAKE), placed("e", How.JOIN, source="c")]
+    derived = [placed("b", How.FETCH, source="a"), placed("f", How.JOIN, source="b"), placed("g", How.JOIN, source="a")]
+    order = in_order([derived[0], *local, fetched, *derived[1:]])
+    assert (order.local, order.arriving, order.derived) == (local, {"a": fetched}, derived)
