@@ -21,9 +21,11 @@ _FS_IOC_GETFLAGS: Final = 0x80086601
 _FS_IOC_SETFLAGS: Final = 0x40086602
 _STATX_BTIME: Final = 0x800
 _SYS_OPENAT2: Final = 437  # the same number on every architecture
+_RESOLVE_NO_XDEV: Final = 0x01
 _RESOLVE_NO_MAGICLINKS: Final = 0x02
 _RESOLVE_NO_SYMLINKS: Final = 0x04
 _RESOLVE_BENEATH: Final = 0x08
+_RESOLVE_IN_ROOT: Final = 0x10
 
 IMMUTABLE: Final = 0x10
 APPEND_ONLY: Final = 0x20
@@ -100,9 +102,23 @@ def birth_time_ns(path: str, *, dir_fd: int) -> int:
     return int(buffer.btime.seconds) * 1_000_000_000 + int(buffer.btime.nanoseconds)
 
 
-def open_beneath(path: str, flags: int, *, dir_fd: int) -> int:
-    """Open a path below a directory so that no component of it, the last included, is a symlink (openat2)."""
-    how = struct.pack("QQQ", flags | os.O_CLOEXEC, 0, _RESOLVE_BENEATH | _RESOLVE_NO_SYMLINKS | _RESOLVE_NO_MAGICLINKS)
+def open_beneath(path: str, flags: int, *, dir_fd: int, same_mount: bool = False) -> int:
+    """Open a path below a directory so that no component of it, the last included, is a symlink (openat2).
+
+    With `same_mount`, none may be a mount point either, not even one where another part of the same filesystem is mounted
+    (EXDEV); device numbers do not tell those.
+    """
+    resolve = _RESOLVE_BENEATH | _RESOLVE_NO_SYMLINKS | _RESOLVE_NO_MAGICLINKS | (_RESOLVE_NO_XDEV if same_mount else 0)
+    return _openat2(path, flags, resolve, dir_fd)
+
+
+def open_in_root(path: str, flags: int, *, dir_fd: int) -> int:
+    """Open a path as a process would that has the directory for its root: symlinks are followed, and none leads out of it (openat2)."""
+    return _openat2(path, flags, _RESOLVE_IN_ROOT | _RESOLVE_NO_MAGICLINKS, dir_fd)
+
+
+def _openat2(path: str, flags: int, resolve: int, dir_fd: int) -> int:
+    how = struct.pack("QQQ", flags | os.O_CLOEXEC, 0, resolve)
     fd = _libc.syscall(_SYS_OPENAT2, dir_fd, os.fsencode(path or "."), how, len(how))
     _check(fd, path)
     return int(fd)

@@ -3,8 +3,9 @@
 Two files of a node have this form: the cache of the live tree, which makes the next plan a matter of lstat calls, and the
 record of the previous tree, which is checked before a rollback.
 
-The file is one JSON line (format, digest of the base manifest, counts), the signatures as native 64-bit integers, the
-paths, and manifest text for those entries that are not the base manifest's. A cache that cannot be read is an empty one.
+The file is one JSON line (format, digest of the base manifest, counts), the signatures as native 64-bit integers column by
+column, the paths, and manifest text for those entries that are not the base manifest's. A cache that cannot be read is an
+empty one.
 """
 
 import json
@@ -19,8 +20,9 @@ from reprov.domain.manifest import Manifest, parse_entries
 from reprov.domain.scan import Signature
 from reprov.errors import InvalidInput
 
-CACHE_FORMAT = 1
-_INTEGERS = len(Signature._fields)
+CACHE_FORMAT = 2
+# Device and inode numbers use all 64 bits on some filesystems (bcachefs, btrfs, NFS); a ctime before 1970 is negative.
+_COLUMNS = ("Q", "Q", "q", "q")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +44,12 @@ def save(cache: StatCache, file: Path, base: Manifest | None, base_digest: str) 
     for path, entry in cache.entries.items():
         known = base_entries.get(path)
         (clean if known is entry or (known is not None and known.equals(entry)) else others).append(path)
-    numbers = array("q")
-    for path in (*clean, *others):
-        numbers.extend(cache.signatures[path])
+    columns = zip(*(cache.signatures[path] for path in (*clean, *others)), strict=True)
+    numbers = [array(code, column) for code, column in zip(_COLUMNS, columns, strict=False)]  # no columns at all without rows
     head = {"format": CACHE_FORMAT, "order": sys.byteorder, "base": base_digest if base else "", "clean": len(clean), "others": len(others)}
     paths = "\0".join((*clean, *others)).encode("utf-8", "surrogateescape")
     text = Manifest({path: cache.entries[path] for path in others}).render()
-    blocks = (json.dumps({**head, "paths_bytes": len(paths)}).encode(), b"\n", numbers.tobytes(), paths, text.encode())
+    blocks = (json.dumps({**head, "paths_bytes": len(paths)}).encode(), b"\n", *map(bytes, numbers), paths, text.encode())
     temporary = file.with_name(file.name + ".new")
     with temporary.open("wb") as out:
         out.writelines(blocks)
@@ -64,9 +65,11 @@ def load(file: Path, base: Manifest | None, base_digest: str) -> StatCache:
         if (head["format"], head["order"], head["base"]) != (CACHE_FORMAT, sys.byteorder, base_digest if base else ""):
             return EMPTY
         count = head["clean"] + head["others"]
-        numbers = array("q")
-        numbers_bytes = count * _INTEGERS * numbers.itemsize
-        numbers.frombytes(rest[:numbers_bytes])
+        numbers = [array(code) for code in _COLUMNS]
+        column_bytes = count * numbers[0].itemsize
+        for index, column in enumerate(numbers):
+            column.frombytes(rest[index * column_bytes : (index + 1) * column_bytes])
+        numbers_bytes = len(numbers) * column_bytes
         paths_end = numbers_bytes + head["paths_bytes"]
         paths = rest[numbers_bytes:paths_end].decode("utf-8", "surrogateescape").split("\0") if count else []
         base_entries: Mapping[str, Entry] = base.entries if base else {}
@@ -75,7 +78,6 @@ def load(file: Path, base: Manifest | None, base_digest: str) -> StatCache:
             return EMPTY
         known = {path: base_entries[path] for path in paths[: head["clean"]]}
         known.update(others)
-        rows = zip(*(iter(numbers),) * _INTEGERS, strict=True)
-        return StatCache(known, dict(zip(paths, map(Signature._make, rows), strict=True)))
+        return StatCache(known, dict(zip(paths, map(Signature._make, zip(*numbers, strict=True)), strict=True)))
     except (OSError, ValueError, KeyError, TypeError, InvalidInput):
         return EMPTY

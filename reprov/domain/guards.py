@@ -8,17 +8,19 @@ from reprov.domain.comparison import Blocker, Change
 from reprov.domain.entry import is_below
 from reprov.domain.units import Op
 
+# Debian's multiarch directories, the RPM family's lib64 and the biarch ones, in /usr and, where it is not merged, beside it.
+_LIB = r"(usr/)?lib(32|64|x32)?/([^/]+/)?"
 # What running processes keep using in its old version while everything that they start or load is new
 # (reference: transaction-hazards, rows 13 and 23).
 _NEEDS_BOOT = (
-    ("the kernel", re.compile(r"boot/vmlinuz|usr/lib/modules/")),
-    ("the C library", re.compile(r"usr/lib(64)?/([^/]+/)?(libc\.so\.6|libc-[^/]*\.so|ld-linux[^/]*|ld-[0-9.]*\.so)$")),
-    ("PID 1", re.compile(r"usr/lib/systemd/systemd$|usr/lib(64)?/([^/]+/)?systemd/libsystemd-(core|shared)[^/]*\.so$")),
-    ("PAM or NSS modules", re.compile(r"usr/lib(64)?/([^/]+/)?(security/[^/]*\.so|libnss_[^/]*\.so|libpam[^/]*\.so)")),
-    ("the message bus", re.compile(r"usr/bin/dbus-(daemon|broker)")),
+    ("the kernel", re.compile(r"boot/vmlinuz|(usr/)?lib/modules/")),
+    ("the C library", re.compile(_LIB + r"(libc\.so\.6|libc-[^/]*\.so|ld-linux[^/]*|ld-[0-9.]*\.so|ld64\.so\.[0-9]+)$")),
+    ("PID 1", re.compile(r"(usr/)?lib/systemd/systemd$|" + _LIB + r"systemd/libsystemd-(core|shared)[^/]*\.so$")),
+    ("PAM or NSS modules", re.compile(_LIB + r"(security/[^/]*\.so|libnss_[^/]*\.so|libpam[^/]*\.so)")),
+    ("the message bus", re.compile(r"(usr/)?bin/dbus-(daemon|broker)")),
     (
         "an interpreter that services run in",
-        re.compile(r"usr/bin/(python3(\.\d+)?|perl(\d[^/]*)?)$|usr/lib(64)?/([^/]+/)?lib(python3|perl)[^/]*\.so"),
+        re.compile(r"usr/bin/(python3(\.\d+)?|perl(\d[^/]*)?)$|" + _LIB + r"lib(python3|perl)[^/]*\.so"),
     ),
 )
 AT_BOOT = "such a hop is committed at boot, which this version cannot do yet; do it from a rescue system with --root"

@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from reprov.adapters.mounts import filesystem_of, require_namespace_of_init
+from reprov.adapters.mounts import filesystem_of, read_mounts, require_namespace_of_init
 from reprov.adapters.node_state import NodeState
 from reprov.adapters.release_reader import ReleaseFiles
 from reprov.domain.deployment import Deployment
+from reprov.domain.entry import show
 from reprov.domain.ownership import Ownership, Promises
 from reprov.errors import InvalidInput, NeedsAttention, Refused, ReprovError
 from reprov.events import Monitor
@@ -85,6 +86,7 @@ def changing_node(root: Path, what: str, monitor: Monitor) -> Iterator[Node]:
         raise Refused(f"{root} is an overlay: what is exchanged there would be lost", hint="re-image the filesystem below it")
     if filesystem.read_only or os.statvfs(root).f_flag & os.ST_RDONLY:
         raise Refused(f"{root} is mounted read-only", hint=f"mount -o remount,rw {root}")
+    _refuse_mounts_of_others(root)
     node.state.create()
     with node.state.locked(what):
         settle(node, monitor)
@@ -129,6 +131,18 @@ def _require_root(root: Path) -> None:
             f"{root} is not the root of a node: it holds {', '.join(sorted(content)[:3])} but no os-release",
             hint="an empty directory or filesystem is installed from scratch; anything else must be a Linux root",
         )
+
+
+def _refuse_mounts_of_others(root: Path) -> None:
+    """Refuse a node where something is mounted in reprov's own directory, of the root or of another filesystem."""
+    points = {mount.path for mount in read_mounts(root)}
+    for point in sorted(points):
+        volume, own, _ = f"/{point}/".partition("/.reprov/")
+        if own and volume.strip("/") in {"", *points}:
+            raise Refused(
+                f"{show(point)} is a mount in reprov's own directory, which is emptied as a whole",
+                hint="unmount it, then run the command again",
+            )
 
 
 def _is_empty_directory(path: Path) -> bool:

@@ -66,6 +66,20 @@ def test_something_mounted_inside_is_left_alone_with_all_that_is_in_it(tmp_path:
     assert (mounted / "precious").exists()
 
 
+def test_a_file_that_something_is_mounted_on_is_said_to_be_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def busy(path: str, *, dir_fd: int) -> None:
+        raise OSError(errno.EBUSY, "Device or resource busy", path)
+
+    (tmp_path / "staged").touch()
+    monkeypatch.setattr(os, "unlink", busy)
+    with pytest.raises(NeedsAttention) as raised:
+        discard_in(tmp_path, "staged")
+    assert (raised.value.message, raised.value.hint) == (
+        "something is mounted on staged below /.reprov",
+        "unmount it, then run the command again",
+    )
+
+
 @pytest.mark.parametrize("flagged", ["the file", "its directory"])
 def test_an_immutable_flag_is_taken_off_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flagged: str) -> None:
     (tmp_path / "d").mkdir()

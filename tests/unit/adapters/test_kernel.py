@@ -74,6 +74,15 @@ def test_opening_beneath_a_directory_leaves_it_by_no_way(tmp_path: Path, fd: int
     assert raised.value.errno == number
 
 
+def test_a_mount_can_be_forbidden_on_the_way() -> None:
+    with opened_directory("/") as root_fd:
+        for path in ("proc", "proc/self/status"):  # there is no running Linux without that mount
+            os.close(kernel.open_beneath(path.partition("/self")[0], os.O_RDONLY, dir_fd=root_fd))
+            with pytest.raises(OSError, match=r".") as raised:
+                kernel.open_beneath(path, os.O_RDONLY, dir_fd=root_fd, same_mount=True)
+            assert raised.value.errno == errno.EXDEV
+
+
 def test_the_empty_path_is_the_directory_itself_and_descriptors_are_not_inherited(tmp_path: Path, fd: int) -> None:
     opened = kernel.open_beneath("", os.O_RDONLY | os.O_DIRECTORY, dir_fd=fd)
     try:

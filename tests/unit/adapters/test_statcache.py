@@ -61,7 +61,8 @@ def test_a_cache_is_believed_only_against_the_release_it_was_saved_against(file:
 DAMAGE: dict[str, Callable[[bytes], bytes]] = {
     "emptied": lambda raw: b"",
     "zeros": lambda raw: b"\0" * len(raw),
-    "a later format": lambda raw: raw.replace(b'"format": 1', b'"format": 2', 1),
+    "an earlier format": lambda raw: raw.replace(b'"format": 2', b'"format": 1', 1),
+    "a later format": lambda raw: raw.replace(b'"format": 2', b'"format": 3', 1),
     "another byte order": lambda raw: raw.replace(b'"order": "', b'"order": "not', 1),
     "a head that is a list": lambda raw: b"[1]" + raw[raw.index(b"\n") :],
     "counts that are text": lambda raw: raw.replace(b'"clean": 3', b'"clean": "3"', 1),
@@ -89,6 +90,21 @@ def test_a_cache_that_is_cut_off_anywhere_is_an_empty_one(file: Path) -> None:
     for size in (*range(0, len(whole), 23), *ends):
         file.write_bytes(whole[:size])
         assert load(file, BASE, "digest") == EMPTY, size
+
+
+SIGNATURES = {
+    "the largest inode number and device": Signature(2**64 - 1, 2**64 - 1, 1, 0),
+    "an inode number that would be a negative one": Signature(7, 2**63 + 5, 1, 0),
+    "a time before 1970": Signature(7, 8, -1, 0),
+    "the earliest time and the largest file": Signature(7, 8, -(2**63), 2**63 - 1),
+}
+
+
+@pytest.mark.parametrize("signature", SIGNATURES.values(), ids=SIGNATURES)
+def test_whatever_number_the_kernel_has_comes_back(file: Path, signature: Signature) -> None:
+    cache = StatCache(BASE.entries, dict.fromkeys(BASE.entries, signature) | {"usr/l": Signature(1, 2, 3, 4)})
+    save(cache, file, BASE, "digest")
+    assert load(file, BASE, "digest") == cache
 
 
 def test_directories_are_known_too(file: Path) -> None:
