@@ -19,6 +19,7 @@ from reprov.errors import ReprovError
 log = logging.getLogger("reprov.run")
 
 _STDERR_SHOWN_BYTES = 1024
+_ARGV_SHOWN_LENGTH = 200
 _SBIN_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _KEPT_ENVIRONMENT = ("HOME", "SSH_AUTH_SOCK", "TERM")
 
@@ -29,10 +30,16 @@ class CommandFailed(ReprovError):
     def __init__(self, argv: Sequence[str], status: int, stderr: bytes) -> None:
         said = stderr[-_STDERR_SHOWN_BYTES:].decode(errors="replace").strip()
         last_line = said.splitlines()[-1] if said else "it said nothing"
-        super().__init__(f"{Path(argv[0]).name} failed with status {status}: {last_line}", hint=f"ran: {shlex.join(argv)}")
+        super().__init__(f"{Path(argv[0]).name} failed with status {status}: {last_line}", hint=f"ran: {_shown(argv)}")
         self.argv = tuple(argv)
         self.status = status
         self.stderr = stderr
+
+
+def _shown(argv: Sequence[str]) -> str:
+    """The command line for a person; of a long one its beginning, all of it is what -v shows."""
+    whole = shlex.join(argv)
+    return whole if len(whole) <= _ARGV_SHOWN_LENGTH else f"{whole[:_ARGV_SHOWN_LENGTH]}... (reprov -v shows all of it)"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,19 @@
 """reprov diff: what changes between two releases."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from reprov.cli import options
-from reprov.cli.tables import Table, human_count, human_size, print_json, print_table
+from reprov.cli.tables import Table, human_count, human_size, labelled, print_json, print_table
 
 if TYPE_CHECKING:
     from reprov.domain.hop import Hop
+    from reprov.domain.packages import PackageChange
+
+_ANY_ARCHITECTURE = ("all", "noarch")
 
 
 @click.command()
@@ -48,19 +52,34 @@ def _print_json(hop: "Hop", *, files: bool) -> None:
 def _print_words(hop: "Hop", *, files: bool) -> None:
     from reprov.domain.entry import show
 
-    if hop.packages:
-        rows = [(change.name, change.arch, change.change, change.before or "-", change.after or "-") for change in hop.packages]
-        print_table(Table.of("PACKAGE", "ARCH", "CHANGE", "BEFORE", "AFTER", rows=rows))
+    for table in _package_tables(hop.packages):
+        print_table(table)
         click.echo()
     if files and hop.paths:
         print_table(Table.of("CHANGE", "PATH", rows=[(change, show(path)) for path, change in hop.paths.items()]))
         click.echo()
     click.echo("packages: " + _sums([change.change for change in hop.packages]))
     click.echo("paths:    " + (", ".join(f"{human_count(count)} {change}" for change, count in _counts(hop).items() if count) or "none"))
-    click.echo("services: " + (", ".join(hop.services) or "none"))
+    click.echo(labelled("services: ", hop.services))
     click.echo(
         f"size:     {human_size(hop.size_before_bytes)} -> {human_size(hop.size_after_bytes)}, {human_size(hop.fetch_bytes)} to fetch"
     )
+
+
+def _package_tables(packages: "Sequence[PackageChange]") -> list[Table]:
+    """A table for each kind of change, so that names and versions, which are long, have the line to themselves."""
+    several = len({change.arch for change in packages} - set(_ANY_ARCHITECTURE)) > 1
+    tables = []
+    for kind in sorted({change.change for change in packages}):
+        chosen = [change for change in packages if change.change == kind]
+        names = [f"{change.name}:{change.arch}" if several and change.arch not in _ANY_ARCHITECTURE else change.name for change in chosen]
+        if all(change.before and change.after for change in chosen):
+            rows = [(name, change.before, change.after) for name, change in zip(names, chosen, strict=True)]
+            tables.append(Table.of(kind.upper(), "BEFORE", "AFTER", rows=rows))
+        else:
+            versions = [(name, change.before or change.after) for name, change in zip(names, chosen, strict=True)]
+            tables.append(Table.of(kind.upper(), "VERSION", rows=versions))
+    return tables
 
 
 def _counts(hop: "Hop") -> dict[str, int]:

@@ -70,10 +70,13 @@ def print_plan(found: "Plan", *, everything: bool) -> None:
 
 
 def _print_ops(found: "Plan", *, everything: bool) -> None:
-    ops = [f"{op.kind.value} {show(op.path)}" for op in found.swaps.ops]
+    ops = found.swaps.ops
     shown = ops if everything else ops[:_LISTED]
-    more = f", and {human_count(len(ops) - len(shown))} more" if len(ops) > len(shown) else ""
-    click.echo(f"  exchanges  {human_count(len(ops))}: {', '.join(shown)}{more}")
+    click.echo(f"  exchanges  {human_count(len(ops))}")
+    for op in shown:
+        click.echo(f"             {op.kind.value} {show(op.path)}")
+    if len(ops) > len(shown):
+        click.echo(f"             ... and {human_count(len(ops) - len(shown))} more; --all lists them")
 
 
 def _print_changes(found: "Plan", *, everything: bool) -> None:

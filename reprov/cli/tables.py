@@ -4,6 +4,7 @@ import base64
 import dataclasses
 import json
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from enum import Enum
@@ -13,6 +14,7 @@ import click
 
 _SIZE_UNITS = ("kB", "MB", "GB", "TB", "PB")
 _GAP = "  "
+_WIDTH = 79
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,16 @@ def print_table(table: Table) -> None:
     for row in table.rows:
         drawn.add_row(*(Text(cell) for cell in row))  # Text: a file named "[red]" is no markup
     Console(highlight=False).print(drawn)
+
+
+def labelled(label: str, words: Sequence[str]) -> str:
+    """A label and a list of words behind it, broken into lines that fit an 80-column terminal; no word is ever broken."""
+    # Blanks inside a word are no place to break: a word is a name.
+    text = ", ".join(word.replace(" ", "\0") for word in words) or "none"
+    lines = textwrap.fill(
+        text, _WIDTH, initial_indent=label, subsequent_indent=" " * len(label), break_long_words=False, break_on_hyphens=False
+    )
+    return lines.replace("\0", " ")
 
 
 def print_json(answer: object) -> None:

@@ -60,6 +60,20 @@ def test_a_failure_says_what_the_program_said_and_what_was_run(monkeypatch: pyte
     assert (raised.value.status, raised.value.argv, raised.value.stderr) == (23, ("/usr/bin/rsync", "a b", "--x"), stderr)
 
 
+@pytest.mark.parametrize(
+    ("length", "shown"),
+    [
+        pytest.param(195, "ran: cp " + "x" * 195 + " y", id="up to 200 characters all of it"),
+        pytest.param(5000, "ran: cp " + "x" * 197 + "... (reprov -v shows all of it)", id="of more the beginning"),
+    ],
+)
+def test_the_hint_of_a_failure_has_an_end(monkeypatch: pytest.MonkeyPatch, length: int, shown: str) -> None:
+    ending(monkeypatch, 1)
+    with pytest.raises(CommandFailed) as raised:
+        run(["cp", "x" * length, *(["y"] if length < 200 else ["http://mirror.invalid"])])
+    assert raised.value.hint == shown
+
+
 def enter_spawn() -> None:
     with spawn(["rsync"]):
         pytest.fail("it cannot have started")

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from reprov.cli.tables import Table, human_count, human_files, human_size, human_time, print_json, print_table
+from reprov.cli.tables import Table, human_count, human_files, human_size, human_time, labelled, print_json, print_table
 from reprov.domain.entry import Entry, Kind
 from reprov.domain.release import ReleaseId
 from reprov.errors import ExitCode
@@ -50,6 +50,32 @@ def test_a_table_without_rows_is_its_headings() -> None:
 def test_in_a_pipe_nothing_is_cut_or_coloured(capsys: pytest.CaptureFixture[str]) -> None:
     print_table(Table.of("path", "why", rows=[("/" + "long/" * 60, "kept")]))
     assert capsys.readouterr().out.splitlines()[1] == "/" + "long/" * 60 + "  kept"
+
+
+def test_in_a_pipe_a_table_is_the_same_whatever_the_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    print_table(RELEASES)
+    assert capsys.readouterr().out.splitlines() == RELEASES.lines()
+
+
+def test_a_list_of_words_breaks_between_words_and_before_column_80() -> None:
+    services = [f"a-service-{number}.service" for number in range(7)]
+    assert labelled("services: ", services) == (
+        "services: a-service-0.service, a-service-1.service, a-service-2.service,\n"
+        "          a-service-3.service, a-service-4.service, a-service-5.service,\n"
+        "          a-service-6.service"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        pytest.param([], "services: none", id="no word"),
+        pytest.param(["x" * 99, "a b"], f"services: {'x' * 99},\n          a b", id="a word that is longer than a line stays whole"),
+    ],
+)
+def test_a_list_of_words(words: list[str], text: str) -> None:
+    assert labelled("services: ", words) == text
 
 
 def test_on_a_terminal_a_long_path_folds_and_stays_whole(monkeypatch: pytest.MonkeyPatch) -> None:
