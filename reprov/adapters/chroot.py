@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from reprov.adapters.build_log import logged
 from reprov.adapters.debs import ARCHIVES, DebCache
 from reprov.adapters.run import CommandFailed
 from reprov.adapters.sandbox import SYSTEM_DIRECTORIES, Sandbox
@@ -14,9 +15,10 @@ from reprov.domain.pristine import POLICY_RC_D, RESOLV_CONF
 from reprov.errors import ReprovError
 
 BUILDER_RESOLV_CONF = Path("/etc/resolv.conf")
+BUILD = "run/reprov-build"
+"""The folder of the build's own helpers inside the tree: on a tmpfs, so nothing of it can stay."""
 
 _LISTS = "var/lib/apt/lists"
-_BUILD = "run/reprov-build"  # a tmpfs: nothing of it can stay in the tree
 _POLICY = b"#!/bin/sh\n# No service starts while a tree is built.\nexit 101\n"
 _APT_CONF = """\
 Dir::Etc::SourceList "/run/reprov-build/sources.list";
@@ -31,7 +33,6 @@ DPkg::Options {{ "--force-unsafe-io"; "--force-confdef"; "--force-confold"; }};
 """
 # The caller's program writes both streams to stderr, in the order in which it spoke.
 _TOGETHER = ("sh", "-c", 'exec "$@" >&2', "sh")
-_TELLING = (b"E: ", b"dpkg: error", b"dpkg: dependency", b"Failed to ", b"invoke-rc.d: ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +55,7 @@ class Chroot:
         try:
             self.box.run((*_TOGETHER, "chroot", os.fspath(self.root), *argv), extra_environment=self._environment())
         except CommandFailed as error:
-            self.log.write_bytes(error.stderr)
-            telling = [line for line in error.stderr.splitlines() if line.startswith(_TELLING)] or error.stderr.splitlines()[-1:]
-            said = telling[0].decode(errors="replace") if telling else f"status {error.status}"
-            raise ReprovError(f"{Path(argv[0]).name} failed in the tree: {said}", hint=f"all that it said is in {self.log}") from None
+            raise logged(f"{Path(argv[0]).name} failed in the tree", error, self.log) from None
 
     def install(self, packages: Sequence[str], *, upgrade: bool) -> None:
         """Bring the package lists up to date, then upgrade everything if wanted, then install what is not there."""
@@ -70,11 +68,11 @@ class Chroot:
 
     def run_script(self, script: Path) -> None:
         """Run a script of the role inside the tree, by its own first line."""
-        inside = self.view / _BUILD / "script"
+        inside = self.view / BUILD / "script"
         inside.write_bytes(script.read_bytes())
         inside.chmod(0o755)
         try:
-            self.run((f"/{_BUILD}/script",))
+            self.run((f"/{BUILD}/script",))
         except ReprovError as error:
             raise ReprovError(error.message.replace("script failed", f"{script} failed", 1), hint=error.hint) from None
 
@@ -85,7 +83,7 @@ class Chroot:
 
     def _environment(self) -> Mapping[str, str]:
         return {
-            "APT_CONFIG": f"/{_BUILD}/apt.conf",
+            "APT_CONFIG": f"/{BUILD}/apt.conf",
             "DEBIAN_FRONTEND": "noninteractive",
             "DEBCONF_NONINTERACTIVE_SEEN": "true",
             "SOURCE_DATE_EPOCH": str(self.epoch_s),
@@ -104,7 +102,7 @@ def opened_chroot(
     box.mount_system(root)
     box.mount("tmpfs", root / _LISTS, "nosuid,nodev,mode=0755", "tmpfs")
     debs.mount(box, root)
-    _configure_apt(view / _BUILD, sources, recommends=recommends)
+    _configure_apt(view / BUILD, sources, recommends=recommends)
     resolver = view / RESOLV_CONF
     builder_resolver = BUILDER_RESOLV_CONF.read_bytes() if BUILDER_RESOLV_CONF.is_file() else b""
     if not resolver.exists() and not resolver.is_symlink():
@@ -134,6 +132,6 @@ def _configure_apt(folder: Path, sources: Sequence[SourceLine], *, recommends: b
         copy = folder / f"key-{number}{key.suffix}"
         copy.write_bytes(key.read_bytes())
         copy.chmod(0o644)
-        lines.append(SourceLine(source.mirror, source.suite, source.components, f"/{_BUILD}/{copy.name}").render())
+        lines.append(SourceLine(source.mirror, source.suite, source.components, f"/{BUILD}/{copy.name}").render())
     (folder / "sources.list").write_text("".join(f"{line}\n" for line in lines))
     (folder / "apt.conf").write_text(_APT_CONF.format(recommends=str(recommends).lower()))

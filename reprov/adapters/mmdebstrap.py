@@ -4,7 +4,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from reprov.adapters.build_log import logged
 from reprov.adapters.debs import DebCache
+from reprov.adapters.run import CommandFailed
 from reprov.adapters.sandbox import Sandbox
 from reprov.domain.apt_sources import SourceLine
 
@@ -18,11 +20,14 @@ _LEFTOVERS = (
 )
 
 
-def bootstrap(box: Sandbox, tree: Path, suite: str, sources: Sequence[SourceLine], debs: DebCache, epoch_s: int) -> None:
-    """Fill the directory `tree`, which must not exist, with the minimal system of a suite. Raises `CommandFailed`."""
+def bootstrap(box: Sandbox, tree: Path, suite: str, sources: Sequence[SourceLine], debs: DebCache, log: Path, epoch_s: int) -> None:
+    """Fill the directory `tree`, which must not exist, with the minimal system of a suite.
+
+    Raises `ReprovError` with the line of mmdebstrap's that tells most; all that it said goes to the log. It is not asked to be
+    quiet: then it would keep what apt says to itself, the reason of most failures.
+    """
     argv = (
         "mmdebstrap",
-        "--quiet",
         "--mode=root",
         "--variant=minbase",
         "--format=directory",
@@ -35,6 +40,9 @@ def bootstrap(box: Sandbox, tree: Path, suite: str, sources: Sequence[SourceLine
         os.fspath(tree),
         *(source.render() for source in sources),
     )
-    box.run(argv, extra_environment={"SOURCE_DATE_EPOCH": str(epoch_s), "DEBIAN_FRONTEND": "noninteractive"})
+    try:
+        box.run(argv, extra_environment={"SOURCE_DATE_EPOCH": str(epoch_s), "DEBIAN_FRONTEND": "noninteractive"})
+    except CommandFailed as error:
+        raise logged("mmdebstrap failed", error, log) from None
     for path in _LEFTOVERS:
         (tree / path).unlink(missing_ok=True)

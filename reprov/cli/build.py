@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from reprov.cli import options
-from reprov.cli.tables import human_files, print_json
+from reprov.cli.tables import human_files, human_time, print_json
 from reprov.events import Monitor
 
 
@@ -53,9 +53,11 @@ def build(
                 "parent": {"role": built.role.parent.role, "version": built.role.parent.version} if built.role.parent else None,
                 "folder": str(built.folder),
                 "files": built.files,
+                "new_ids": built.role.new_ids,
                 "elapsed_s": round(built.elapsed_s, 1),
             }
         )
         return
     on = f" on {built.role.parent}" if built.role.parent else ""
-    click.echo(f"built {built.role.id}{on}: {human_files(built.files)} in {built.elapsed_s:.0f} s, {built.folder}")
+    click.echo(f"built {built.role.id}{on}: {human_files(built.files)} in {human_time(built.elapsed_s)}")
+    click.echo(f"  {built.folder}")

@@ -6,6 +6,7 @@ Standard library only: publishing runs where no role definition is read.
 import json
 from dataclasses import asdict, dataclass
 
+from reprov.domain.ids import NewId
 from reprov.domain.release import ReleaseId
 from reprov.errors import InvalidInput
 
@@ -34,6 +35,8 @@ class ResolvedRole:
     checks: tuple[str, ...]
     packages: tuple[str, ...]
     """The packages that the role and those it extends name, without their dependencies."""
+    new_ids: tuple[NewId, ...] = ()
+    """Accounts that this build met first and added to the table of stable ids."""
 
     def to_json(self) -> str:
         """The text of role.json."""
@@ -55,6 +58,7 @@ class ResolvedRole:
                 parent=ReleaseId.of(parent["role"], parent["version"]) if parent else None,
                 family=str(fields["family"]),
                 suite=str(fields["suite"]),
+                new_ids=tuple(NewId(str(found["kind"]), str(found["name"]), int(found["id"])) for found in fields.get("new_ids", ())),
                 **lists,
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from reprov.domain.release import MANAGED_FILESYSTEMS
+from reprov.domain.yaml_text import YamlText
 from reprov.errors import InvalidInput
 
 ROLE_FILE = "role.yaml"
@@ -95,7 +95,7 @@ class RoleFile(BaseModel):
     @classmethod
     def parse(cls, text: str, source: str) -> "RoleFile":
         """Read role.yaml. Raises `InvalidInput` with file:line for anything that is not a role."""
-        lines = _Lines(text, source)
+        lines = YamlText(text, source, "a role")
         try:
             role = cls.model_validate(lines.data)
         except ValidationError as error:
@@ -181,52 +181,3 @@ def _explain(kind: str, message: str, location: tuple[int | str, ...]) -> str:
     where = ".".join(str(part) for part in location if not isinstance(part, int))
     said = message.removeprefix("Value error, ").removeprefix("Input ")
     return f"{where}: {said}"
-
-
-class _Lines:
-    """YAML text with the line of each of its values."""
-
-    def __init__(self, text: str, source: str) -> None:
-        self._source = source
-        try:
-            self._node = yaml.compose(text, Loader=yaml.SafeLoader)
-            self.data = yaml.safe_load(text)
-        except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            raise InvalidInput(f"{source}:{mark.line + 1 if mark else 1}: not YAML: {error.problem or error.context}") from None
-        except yaml.YAMLError as error:
-            raise InvalidInput(f"{source}:1: not YAML: {str(error).splitlines()[0]}") from None
-        if not isinstance(self._node, yaml.MappingNode):
-            raise InvalidInput(f"{source}:1: a role is a list of 'key: value' lines")
-        self._refuse_twins(self._node)
-
-    def invalid(self, location: tuple[int | str, ...], message: str) -> InvalidInput:
-        """The error that says where."""
-        return InvalidInput(f"{self._source}:{self._line_of(location)}: {message}")
-
-    def _line_of(self, location: tuple[int | str, ...]) -> int:
-        node: yaml.Node | None = self._node
-        line = 1
-        for part in location:
-            if isinstance(node, yaml.MappingNode):
-                key, value = next(((key, value) for key, value in node.value if key.value == str(part)), (node, None))
-                line, node = key.start_mark.line + 1, value
-            elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-                node = node.value[part]
-                line = node.start_mark.line + 1
-        return line
-
-    def _refuse_twins(self, node: yaml.Node) -> None:
-        children: list[yaml.Node] = []
-        if isinstance(node, yaml.MappingNode):
-            seen: dict[str, int] = {}
-            for key, value in node.value:
-                line = key.start_mark.line + 1
-                if key.value in seen:
-                    raise InvalidInput(f"{self._source}:{line}: {key.value!r} stands in line {seen[key.value]} already")
-                seen[key.value] = line
-                children.append(value)
-        elif isinstance(node, yaml.SequenceNode):
-            children = node.value
-        for child in children:
-            self._refuse_twins(child)

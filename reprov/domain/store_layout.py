@@ -10,6 +10,8 @@ TREES = "trees"
 RELEASES = "releases"
 POOL = "pool"
 BUILD = "build"
+IDS = "ids"
+"""Tables of stable ids of names that the library does not know, a file for each family."""
 LOCK = ".lock"
 TEMPORARY_PREFIX = ".tmp-"
 HOPS_KEPT = 5

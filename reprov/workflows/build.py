@@ -10,17 +10,21 @@ from reprov.adapters.build_store import BuildStore, ParentTree, Workplace
 from reprov.adapters.chroot import Chroot, opened_chroot
 from reprov.adapters.debs import DebCache, cache_folder
 from reprov.adapters.finish_tree import clean, collect_facts, default_umask
+from reprov.adapters.ids import IdFiles
 from reprov.adapters.lay import install_client, lay_files
 from reprov.adapters.library import Library
 from reprov.adapters.mmdebstrap import bootstrap
 from reprov.adapters.overlay import materialise
 from reprov.adapters.role_files import load_role
 from reprov.adapters.sandbox import Sandbox, sandbox
+from reprov.adapters.stable_ids import read_accounts, stable_ids
 from reprov.domain.apt_sources import SourceLine, mirror_for
 from reprov.domain.entry import Kind
+from reprov.domain.ids import IdTable, NewId
 from reprov.domain.release import ReleaseId
 from reprov.domain.resolved_role import ResolvedRole
 from reprov.domain.role import BUILD_EPOCH_S, Layer, Role
+from reprov.domain.tree_accounts import compare
 from reprov.domain.treelint import TreeFacts, lint
 from reprov.errors import InvalidInput, ReprovError
 from reprov.events import Monitor, Note, phase
@@ -60,6 +64,8 @@ class Job:
     layers: tuple[Layer, ...]
     """Those that are laid over what the tree begins as."""
     sources: tuple[SourceLine, ...]
+    ids: IdTable
+    """Which number the account of a package gets."""
     is_upgrade: bool
     """The tree begins as an earlier version of the same role."""
     started_ns: int
@@ -74,14 +80,19 @@ def build(store_root: Path, library: Path | None, wanted: Wanted, monitor: Monit
     """
     started_ns = time.time_ns()
     release = ReleaseId.of(wanted.role, wanted.version)
-    role = load_role(wanted.role, Library.default(library))
+    shelf = Library.default(library)
+    role = load_role(wanted.role, shelf)
+    ids = IdFiles.of(role.family, shelf, store_root)
     sources = _sources(role, wanted.skipped_repositories)
     store = BuildStore(store_root)
     store.refuse_existing(release)
     parent = _parent(store, role, wanted, monitor)
+    table = ids.read()
+    if parent:
+        _refuse_other_ids(parent.id, compare(table, read_accounts(parent.tree)).problems, ids, monitor)
     is_upgrade = wanted.from_version is not None
     layers = role.layers[-1:] if parent and not is_upgrade else role.layers
-    job = Job(release, role, layers, sources, is_upgrade, started_ns, store.log(release), monitor)
+    job = Job(release, role, layers, sources, table, is_upgrade, started_ns, store.log(release), monitor)
     with default_umask(), store.workplace(release) as place:
         if parent:
             _make_over(parent, place, job)
@@ -91,7 +102,8 @@ def build(store_root: Path, library: Path | None, wanted: Wanted, monitor: Monit
             facts = collect_facts(place.tree)
             progress.advance(files=len(facts.seen))
             _refuse_findings(release, facts, monitor)
-        resolved = _resolve(release, role, parent)
+            new_ids = _settle_ids(release, place, ids, monitor)
+        resolved = _resolve(release, role, parent, new_ids)
         folder = store.appear(place, resolved)
     files = sum(1 for seen in facts.seen if seen.kind is Kind.FILE)
     return Built(resolved, folder, files, (time.time_ns() - started_ns) / 1e9)
@@ -103,7 +115,7 @@ def _make_first(place: Workplace, job: Job) -> None:
         with phase(job.monitor, "bootstrap", f"bootstrapping {job.role.distribution} {job.role.suite}"):
             debs = DebCache(cache_folder(), place.made("bootstrap-debs"))
             distributions = [source for source in job.sources if source.key_path is None]
-            bootstrap(box, place.tree, job.role.suite, distributions, debs, BUILD_EPOCH_S)
+            bootstrap(box, place.tree, job.role.suite, distributions, debs, job.log, BUILD_EPOCH_S)
             debs.keep_new()
         _furnish(box, place, place.tree, job)
 
@@ -123,7 +135,10 @@ def _furnish(box: Sandbox, place: Workplace, root: Path, job: Job) -> None:
     """Everything that happens inside the tree at `root`, be it a directory or an overlay."""
     debs = DebCache(cache_folder(), place.made("debs"))
     recommends = job.role.layers[-1].file.recommends
-    with opened_chroot(box, root, debs=debs, sources=job.sources, recommends=recommends, log=job.log, epoch_s=BUILD_EPOCH_S) as chroot:
+    with (
+        opened_chroot(box, root, debs=debs, sources=job.sources, recommends=recommends, log=job.log, epoch_s=BUILD_EPOCH_S) as chroot,
+        stable_ids(chroot, job.ids),
+    ):
         with phase(job.monitor, "packages", "upgrading packages" if job.is_upgrade else "installing packages"):
             packages = tuple(dict.fromkeys(name for layer in job.layers for name in layer.file.packages))
             chroot.install(packages, upgrade=job.is_upgrade)
@@ -193,7 +208,29 @@ def _refuse_findings(release: ReleaseId, facts: TreeFacts, monitor: Monitor) -> 
     )
 
 
-def _resolve(release: ReleaseId, role: Role, parent: ParentTree | None) -> ResolvedRole:
+def _settle_ids(release: ReleaseId, place: Workplace, ids: IdFiles, monitor: Monitor) -> tuple[NewId, ...]:
+    """Judge the accounts of the finished tree, and add those that are new to the table."""
+    comparison = ids.settle(read_accounts(place.tree))
+    _refuse_other_ids(release, comparison.problems, ids, monitor)
+    new = comparison.new.new_ids
+    if new:
+        monitor.emit(Note(f"new in {ids.grown}: {', '.join(map(str, new))}"))
+    return new
+
+
+def _refuse_other_ids(release: ReleaseId, problems: Sequence[str], ids: IdFiles, monitor: Monitor) -> None:
+    if not problems:
+        return
+    for problem in problems[:SHOWN_FINDINGS]:
+        monitor.emit(Note(problem))
+    more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
+    raise ReprovError(
+        f"the accounts of {release} are not those of the table: {problems[0]}{more}",
+        hint=f"a number that no release has yet can be changed in {ids.table}; else the tree has to be built anew with the table's",
+    )
+
+
+def _resolve(release: ReleaseId, role: Role, parent: ParentTree | None, new_ids: tuple[NewId, ...]) -> ResolvedRole:
     return ResolvedRole(
         id=release,
         parent=parent.id if parent else None,
@@ -205,4 +242,5 @@ def _resolve(release: ReleaseId, role: Role, parent: ParentTree | None) -> Resol
         services=role.named(lambda file: file.services),
         checks=role.named(lambda file: file.checks),
         packages=role.named(lambda file: file.packages),
+        new_ids=new_ids,
     )

@@ -1,6 +1,7 @@
 """Whole builds of a tiny role set from real Debian packages: the parent stays as it is, the child is exact, nothing is left behind."""
 
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -12,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from reprov.adapters.files import scan_tree
+from reprov.domain.id_file import parse_id_file
+from reprov.domain.ids import NewId
 from reprov.domain.manifest import Manifest
 from reprov.domain.release import ReleaseId
 from reprov.domain.resolved_role import ResolvedRole
@@ -52,6 +55,13 @@ grep -q "^localhost$" /proc/sys/kernel/hostname
     "broken/scripts/fail": "#!/bin/sh\necho first\necho 'it does not work' >&2\nexit 3\n",
     "slow/role.yaml": "extends: mini\nscripts: [wait]\n",
     "slow/scripts/wait": "#!/bin/sh -eu\ntouch /srv/reached\nsleep 300\n",
+    # The table knows the accounts of memcached and uuid-runtime, but not those of tcpdump and tftpd-hpa.
+    "cache/role.yaml": "extends: mini\npackages: [memcached, tcpdump]\n",
+    "cache-boot/role.yaml": "extends: cache\npackages: [uuid-runtime, tftpd-hpa]\n",
+    "boot/role.yaml": "extends: mini\npackages: [uuid-runtime, tftpd-hpa]\n",
+    "boot-cache/role.yaml": "extends: boot\npackages: [tcpdump, memcached]\n",
+    "moved/role.yaml": "extends: cache\nscripts: [move]\n",
+    "moved/scripts/move": "#!/bin/sh -eu\naddgroup --system late\ngroupmod -g 555 memcache\n",
 }
 
 
@@ -276,6 +286,70 @@ def test_a_killed_build_leaves_nothing_and_the_next_one_cleans_up(site: Site, mi
     site.build("slow", "1")
     assert not list((site.store / "build").glob(".tmp-*"))
     assert not (site.tree("slow", "1") / "srv/reached").exists()
+
+
+@pytest.fixture(scope="module")
+def both_orders(site: Site, mini: Manifest) -> dict[str, tuple[NewId, ...]]:
+    """What each build added to the table: two roles, and on each of them the packages of the other."""
+    return {role: site.build(role, "1").role.new_ids for role in ("cache", "boot", "cache-boot", "boot-cache")}
+
+
+def accounts(tree: Path) -> dict[str, list[str]]:
+    return {name: sorted((tree / "etc" / name).read_text().splitlines()) for name in ("passwd", "group")}
+
+
+def test_accounts_have_the_same_ids_in_whatever_order_their_packages_came(site: Site, both_orders: dict[str, tuple[NewId, ...]]) -> None:
+    first, second = (accounts(site.tree(role, "1")) for role in ("cache-boot", "boot-cache"))
+    assert first == second
+    ids = {line.split(":")[0]: line.split(":")[2:4] for line in first["passwd"]}
+    assert (ids["memcache"], ids["uuidd"]) == (["114", "114"], ["102", "108"])
+    assert {"tcpdump", "tftp"} <= ids.keys()
+    assert [line for name in first for line in first[name] if line.startswith("reprov")] == []
+
+
+def test_an_account_that_is_made_beforehand_is_the_only_one(site: Site, both_orders: dict[str, tuple[NewId, ...]]) -> None:
+    of_cache, of_mini = ({line.split(":")[0] for line in accounts(site.tree(role, "1"))["passwd"]} for role in ("cache", "mini"))
+    assert of_cache - of_mini == {"memcache", "tcpdump"}
+
+
+def test_a_name_that_the_table_does_not_know_is_added_by_the_first_build(site: Site, both_orders: dict[str, tuple[NewId, ...]]) -> None:
+    assert {role: {(new.kind, new.name) for new in added} for role, added in both_orders.items()} == {
+        "cache": {("user", "tcpdump"), ("group", "tcpdump")},
+        "boot": {("user", "tftp"), ("group", "tftp")},
+        "cache-boot": set(),
+        "boot-cache": set(),
+    }
+    table = site.store / "ids/debian.yaml"
+    added = parse_id_file(table.read_text(), str(table))
+    assert set(added.new_ids) == {*both_orders["cache"], *both_orders["boot"]}
+    assert added.users["tftp"].home == "/srv/tftp"
+    assert f"new in {table}: {', '.join(map(str, both_orders['boot']))}" in site.heard.notes
+
+
+def test_an_id_that_is_not_the_tables_fails_the_build_and_adds_nothing(site: Site, both_orders: dict[str, tuple[NewId, ...]]) -> None:
+    before = (site.store / "ids/debian.yaml").read_text()
+    with pytest.raises(ReprovError) as caught:
+        site.build("moved", "1")
+    assert re.fullmatch(
+        r"the accounts of moved 1 are not those of the table: group memcache has id 555 in the tree, and id 114 in .*/ids/debian\.yaml:\d+",
+        caught.value.message,
+    )
+    assert (site.store / "ids/debian.yaml").read_text() == before
+    assert list((site.store / "build/moved").iterdir()) == []
+
+
+def test_a_parent_with_other_ids_is_refused_before_anything_is_made(
+    site: Site, both_orders: dict[str, tuple[NewId, ...]], tmp_path: Path
+) -> None:
+    (tmp_path / "ids").mkdir()
+    (tmp_path / "ids/debian.yaml").write_text("groups:\n  memcache: 150\n")
+    (tmp_path / "roles").symlink_to(site.folder / "roles")
+    with pytest.raises(ReprovError) as caught:
+        build(site.store, tmp_path, Wanted("cache-boot", "2"), site.heard)
+    assert caught.value.message == (
+        "the accounts of cache 1 are not those of the table: "
+        f"group memcache has id 114 in the tree, and id 150 in {tmp_path}/ids/debian.yaml:2"
+    )
 
 
 def test_a_published_tree_can_be_built_upon_and_stays_sealed(site: Site, mini: Manifest) -> None:

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from reprov.domain.ids import NewId
 from reprov.domain.release import ReleaseId
 from reprov.domain.resolved_role import ResolvedRole
 from reprov.errors import InvalidInput
@@ -19,6 +20,7 @@ ROLE = ResolvedRole(
     services=("ssh.service",),
     checks=(),
     packages=("vim",),
+    new_ids=(NewId("user", "tftp", 104), NewId("group", "tftp", 117)),
 )
 
 
@@ -28,6 +30,12 @@ def test_a_resolved_role_survives_its_file(parent: ReleaseId | None) -> None:
     assert ResolvedRole.parse(role.to_json(), "role.json") == role
 
 
+def test_what_was_built_before_there_were_stable_ids_has_added_none() -> None:
+    fields = json.loads(ROLE.to_json())
+    del fields["new_ids"]
+    assert ResolvedRole.parse(json.dumps(fields), "role.json").new_ids == ()
+
+
 BAD = {
     "not JSON": ("{", "role.json: not a resolved role (JSONDecodeError: "),
     "of a later version": (json.dumps({"format": 2}), "role.json: role format 2 is newer than this reprov"),
@@ -35,6 +43,10 @@ BAD = {
     "with a word for a list": (
         ROLE.to_json().replace('"checks": []', '"checks": "x"'),
         "role.json: not a resolved role (TypeError: a list is expected)",
+    ),
+    "with a word for a number": (
+        ROLE.to_json().replace('"id": 104', '"id": "x"'),
+        "role.json: not a resolved role (ValueError: invalid literal for int() with base 10: 'x')",
     ),
     "with a role that is no name": (ROLE.to_json().replace('"compute"', '"../x"'), "'../x' is not a role name"),
 }
