@@ -111,7 +111,7 @@ def a_plan(
     swaps = find_swaps({change.path: change for change in comparison.changes}, target, scan, {})
     placements = find_placements(swaps, comparison, target, scan, {"": False})
     needs = costs(placements, {"": False}) if comparison.changes else {}
-    return Plan(TWO, installed, "/srv", comparison, swaps, placements, needs, comparison.blockers)
+    return Plan(TWO, installed, "/srv", comparison, (), (), swaps, placements, needs, comparison.blockers)
 
 
 class Case(NamedTuple):

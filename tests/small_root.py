@@ -66,5 +66,6 @@ def make_library(folder: Path) -> Path:
     lists.mkdir(parents=True)
     (lists / "base.exclude").write_text("# who the node is\n/etc/hostname\n")
     (lists / "base.add-only").write_text("# the node's once it is there\n/var/**\n")
+    (lists / "base.merge").write_text("# nothing is merged\n- *\n")
     (lists / "demo.exclude").write_text("/var/lib/demo/\n")
     return folder

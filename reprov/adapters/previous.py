@@ -1,7 +1,9 @@
 """The previous tree before it comes back: which files somebody wrote through, and putting their content right."""
 
+import hashlib
 import os
 from collections.abc import Callable
+from contextlib import suppress
 
 from reprov.adapters import kernel
 from reprov.adapters.files import apply_metadata, copy_content, digest_at, read_entry
@@ -9,7 +11,10 @@ from reprov.adapters.node_state import PREVIOUS
 from reprov.adapters.statcache import StatCache
 from reprov.adapters.survey import signature_of
 from reprov.adapters.volumes import Volumes
+from reprov.domain.account_files import ACCOUNT_PATHS, AccountFiles
 from reprov.domain.entry import Entry, Kind
+
+_TEMPORARY = "restored"
 
 
 def changed_files(volumes: Volumes, record: StatCache, volume_of: Callable[[str], str]) -> list[Entry]:
@@ -36,6 +41,31 @@ def changed_files(volumes: Volumes, record: StatCache, volume_of: Callable[[str]
     return changed
 
 
+def read_accounts(volumes: Volumes, volume_of: Callable[[str], str]) -> AccountFiles:
+    """The account files of the previous tree; None for those that were not exchanged."""
+    contents = {}
+    for path in ACCOUNT_PATHS:
+        volume = volume_of(path)
+        with suppress(FileNotFoundError):
+            fd = kernel.open_beneath(f"{PREVIOUS}/{volumes.inside(volume, path)}", os.O_RDONLY, dir_fd=volumes.own_fds[volume])
+            with os.fdopen(fd, "rb") as file:
+                contents[path] = file.read()
+    return AccountFiles.of(contents)
+
+
+def write_file(volumes: Volumes, volume: str, path: str, content: bytes) -> Entry:
+    """Give a file of the previous tree other content, as a new file with the same metadata; returns what it is then."""
+    own_fd, name = volumes.own_fds[volume], f"{PREVIOUS}/{volumes.inside(volume, path)}"
+    before = read_entry(path, os.stat(name, dir_fd=own_fd, follow_symlinks=False), name, dir_fd=own_fd)
+    after = before._replace(size=len(content), digest=hashlib.sha256(content).hexdigest())
+    destination = os.open(_TEMPORARY, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW, 0o600, dir_fd=own_fd)
+    with os.fdopen(destination, "wb") as file:
+        file.write(content)
+    apply_metadata(after, _TEMPORARY, dir_fd=own_fd)
+    os.rename(_TEMPORARY, name, src_dir_fd=own_fd, dst_dir_fd=own_fd)
+    return after
+
+
 def restore(volumes: Volumes, volume: str, entry: Entry, content: str | None) -> None:
     """Make a path of the previous tree what its entry says.
 
@@ -43,8 +73,7 @@ def restore(volumes: Volumes, volume: str, entry: Entry, content: str | None) ->
     new file takes the old one's place: the live tree may share that inode, and must not change with it.
     """
     own_fd, name = volumes.own_fds[volume], f"{PREVIOUS}/{volumes.inside(volume, entry.path)}"
-    temporary = "restored"
-    destination = os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW, 0o600, dir_fd=own_fd)
+    destination = os.open(_TEMPORARY, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW, 0o600, dir_fd=own_fd)
     source_fd, source = (own_fd, name) if content is None else (volumes.own_fds[""], content)
     try:
         origin = kernel.open_beneath(source, os.O_RDONLY, dir_fd=source_fd)
@@ -54,5 +83,5 @@ def restore(volumes: Volumes, volume: str, entry: Entry, content: str | None) ->
             os.close(origin)
     finally:
         os.close(destination)
-    apply_metadata(entry, temporary, dir_fd=own_fd)
-    os.rename(temporary, name, src_dir_fd=own_fd, dst_dir_fd=own_fd)
+    apply_metadata(entry, _TEMPORARY, dir_fd=own_fd)
+    os.rename(_TEMPORARY, name, src_dir_fd=own_fd, dst_dir_fd=own_fd)

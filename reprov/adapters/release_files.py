@@ -7,11 +7,12 @@ from pathlib import Path
 
 from reprov.adapters.library import Library
 from reprov.domain.manifest import Manifest
+from reprov.domain.ownership import Ownership
 from reprov.domain.rules import RuleList
 from reprov.errors import InvalidInput
 
-_KINDS = ("exclude", "add-only")  # file suffix in the library; the folder in a release is called after what it holds
-_FOLDERS = {"exclude": "excludes", "add-only": "add-only"}
+_FOLDERS = {"exclude": "excludes", "add-only": "add-only", "merge": "merge"}
+"""By file suffix in the library, the folder in a release; in the order in which the lists are asked."""
 _COMPRESSION = 6  # 9 takes twice as long and saves 1 %: half of a manifest is digests
 
 
@@ -26,17 +27,26 @@ def read_lists(library: Library, concerns: Sequence[str]) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     for number, concern in enumerate(concerns):
         known = library.names("excludes")
-        kinds = [kind for kind in _KINDS if f"{concern}.{kind}" in known]
-        for kind in kinds or _KINDS[:1]:
+        kinds = [kind for kind in _FOLDERS if f"{concern}.{kind}" in known]
+        for kind in kinds or ["exclude"]:  # none: to find that one says what there is
             name = f"{concern}.{kind}"
             source = library.find("excludes", name)
             try:
                 text = source.read_bytes()
             except OSError as error:
                 raise InvalidInput(f"{source}: cannot be read ({error.strerror})") from None
-            RuleList.parse(text, str(source))
+            RuleList.parse(text, str(source), text_merges=kind == "merge")
             files[f"{_FOLDERS[kind]}/{number:02d}-{name}"] = text
     return files
+
+
+def ownership_of(files: Mapping[str, bytes]) -> Ownership:
+    """What the lists among a release's files say. Raises `InvalidInput` when one of the kinds that no release may lack is missing."""
+
+    def lists(kind: str) -> list[tuple[str, bytes]]:
+        return [(name, text) for name, text in sorted(files.items()) if name.startswith(f"{_FOLDERS[kind]}/")]
+
+    return Ownership.parse(lists("exclude"), lists("add-only"), lists("merge"))
 
 
 def compress(manifest: Manifest) -> bytes:

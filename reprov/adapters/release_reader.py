@@ -3,12 +3,13 @@
 import gzip
 import hashlib
 import zlib
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from reprov.adapters import manifest_cache
+from reprov.adapters import manifest_cache, pristine_archive
 from reprov.domain.entry import Entry
 from reprov.domain.manifest import Manifest
 from reprov.domain.ownership import Ownership
@@ -91,7 +92,14 @@ class ReleaseFiles:
         keep, add_only = self._lists("excludes/"), self._lists("add-only/")
         if not keep or not add_only:
             raise Refused(f"{self.release.id} comes without ownership lists", hint="publish it again with --lists")
-        return Ownership.parse(keep, add_only)
+        return Ownership.parse(keep, add_only, self._lists("merge/"))
+
+    @cached_property
+    def pristine(self) -> Mapping[str, bytes]:
+        """The content of the files that are merged; empty for a release from before there was such a thing."""
+        if pristine_archive.NAME not in self.release.files:
+            return {}
+        return pristine_archive.read(self.directory / pristine_archive.NAME)
 
     @property
     def keep_lists(self) -> dict[str, bytes]:

@@ -3,7 +3,7 @@
 import errno
 import os
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from reprov.adapters import kernel
@@ -24,9 +24,11 @@ _CHANGED_HINT = "something changed it while it was being staged; run it again"
 class Staging:
     """The staged trees of one plan while they are being built; knows the signature of every file that it made."""
 
-    def __init__(self, volumes: Volumes, scan: Scan, placements: Iterable[Placement]) -> None:
+    def __init__(self, volumes: Volumes, scan: Scan, placements: Iterable[Placement], contents: Mapping[str, bytes]) -> None:
+        """`contents` are those that placements write, by digest."""
         self._volumes = volumes
         self._scan = scan
+        self._contents = contents
         self._volume_of = {placement.entry.path: placement.volume for placement in placements}
         self._made: set[tuple[str, str]] = set()  # directories that exist below staged/, by volume
         self._directories: list[Placement] = []
@@ -141,6 +143,11 @@ class Staging:
         match entry.kind:
             case Kind.FILE if placement.how is How.FETCH:
                 self._take_fetched(placement, own_fd, staged)
+                return True
+            case Kind.FILE if placement.how is How.WRITE:
+                destination_fd = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=own_fd)
+                with os.fdopen(destination_fd, "wb") as file:
+                    file.write(self._contents[placement.source])
                 return True
             case Kind.FILE:
                 return self._copy(placement.source, own_fd, staged)

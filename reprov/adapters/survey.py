@@ -10,7 +10,7 @@ from reprov.adapters.files import digest_at, opened_directory, read_entry
 from reprov.adapters.statcache import StatCache
 from reprov.domain.comparison import covers
 from reprov.domain.entry import Entry, Kind
-from reprov.domain.ownership import Owner, Ownership, Promises, Verdict
+from reprov.domain.ownership import SHARED, Owner, Ownership, Promises, Verdict
 from reprov.domain.scan import Scan, Signature
 from reprov.events import Progress
 
@@ -34,6 +34,7 @@ def survey(
     fences: Collection[str],
     cache: StatCache,
     promised: Promises = NO_PROMISES,
+    base: Collection[str] = (),
     progress: Progress | None = None,
 ) -> Scan:
     """Scan the tree below `root_fd` as far as a comparison with `target` needs.
@@ -41,9 +42,10 @@ def survey(
     `volumes` are the mount points whose content the release manages, `fences` all others. What the cache still knows is
     not read again; directories of another filesystem that nothing is mounted on (btrfs subvolumes) are volumes when the
     target has content in them and fences otherwise. What the target lacks and `promised` keeps (the lists of another
-    release that the node is or was) is the node's, too: a promise does not end when a role changes.
+    release that the node is or was) is the node's, too: a promise does not end when a role changes. So is a directory to be
+    merged that neither the target nor `base` knows (the installed release): there is nothing in it to merge with.
     """
-    surveyor = _Surveyor(root_fd, target, ownership, set(volumes), set(fences), cache, promised, progress)
+    surveyor = _Surveyor(root_fd, target, ownership, set(volumes), set(fences), cache, promised, base, progress)
     surveyor.record_root()
     surveyor.visit(root_fd, "", os.fstat(root_fd).st_dev)
     surveyor.hash_unknown()
@@ -68,6 +70,7 @@ class _Surveyor:
         fences: set[str],
         cache: StatCache,
         promised: Promises,
+        base: Collection[str],
         progress: Progress | None,
     ) -> None:
         self.root_fd = root_fd
@@ -77,6 +80,7 @@ class _Surveyor:
         self.fences = fences
         self.cache = cache
         self.promised = promised
+        self.base = base
         self.progress = progress
         self.entries: dict[str, Entry] = {}
         self.signatures: dict[str, Signature] = {}
@@ -121,15 +125,18 @@ class _Surveyor:
                 is_dir = stat.S_ISDIR(status.st_mode)
                 verdict = owner_of(path, is_dir=is_dir)
                 known = target.get(path)
-                if verdict.owner is Owner.IMAGE:
+                if verdict.owner in SHARED:
                     if known is None:
                         earlier = self.promised.of(path, is_dir=is_dir)
                         verdict = earlier if earlier.owner is Owner.KEEP else verdict
                     elif (known.kind is Kind.DIR) is not is_dir:
                         # `/var/lib/mysql/` names a directory; a link that an operator put in its place is the node's, too.
-                        verdict = owner_of(path, is_dir=not is_dir)
-                if verdict.owner is not Owner.IMAGE or (known is None and stat.S_IFMT(status.st_mode) in _NODE_KINDS):
-                    if verdict.owner is Owner.IMAGE:
+                        other = owner_of(path, is_dir=not is_dir)
+                        verdict = other if other.owner not in SHARED else verdict
+                if verdict.owner is Owner.MERGE and is_dir and known is None and path not in self.base:
+                    verdict = Verdict(Owner.KEEP, verdict.rule)
+                if verdict.owner not in SHARED or (known is None and stat.S_IFMT(status.st_mode) in _NODE_KINDS):
+                    if verdict.owner in SHARED:
                         verdict = Verdict(Owner.KEEP, None)
                     self.verdicts[path] = verdict
                     self._record_unread(path, status, name, dir_fd)

@@ -15,16 +15,17 @@ from reprov.errors import ExitCode
 @options.root
 @options.as_json
 def explain(path: str, root: Path, as_json: bool) -> ExitCode:
-    """Show whose PATH is (image, keep, add-only), by which rule of which list, and what the release says of it."""
+    """Show whose PATH is (image, keep, add-only, merge, accounts), by which rule of which list, and what the release says of it."""
     from reprov.workflows.explain import explain as explain_path
 
     found = explain_path(root, path)
-    rule = found.verdict.rule
+    rule = None if found.is_account else found.verdict.rule
+    owner = "accounts" if found.is_account else found.verdict.owner.value
     if as_json:
         print_json(
             {
                 "path": show(found.path),
-                "class": found.verdict.owner,
+                "class": owner,
                 "rule": str(rule) if rule else None,
                 "place": rule.place if rule else None,
                 "release": str(found.release),
@@ -34,8 +35,11 @@ def explain(path: str, root: Path, as_json: bool) -> ExitCode:
         )
         return ExitCode.DONE
     click.echo(f"path     {show(found.path)}")
-    click.echo(f"class    {found.verdict.owner.value}")
-    click.echo(f"rule     {f'{rule} ({rule.place})' if rule else 'none: what no list names is the image' + chr(39) + 's'}")
+    click.echo(f"class    {owner}")
+    if found.is_account:
+        click.echo("rule     built in: the six account files are merged together, entry by entry")
+    else:
+        click.echo(f"rule     {f'{rule} ({rule.place})' if rule else 'none: what no list names is the image' + chr(39) + 's'}")
     click.echo(f"package  {found.package or 'none'}")
     if found.entry is None:
         click.echo(f"release  {found.release} has no such path")

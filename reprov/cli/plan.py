@@ -25,10 +25,19 @@ _LISTED = 12
 @options.root
 @click.option("--all", "everything", is_flag=True, help="List every path, not only a summary.")
 @click.option("--explain", "explained", metavar="PATH", help="Show only what would happen to PATH and below.")
+@click.option("--show-rules", is_flag=True, help="Show every rule of the release's lists and how many paths it matches.")
 @options.as_json
 @options.monitored
 def plan(
-    role: str | None, version: str, source: str, root: Path, everything: bool, explained: str | None, as_json: bool, monitor: Monitor
+    role: str | None,
+    version: str,
+    source: str,
+    root: Path,
+    everything: bool,
+    explained: str | None,
+    show_rules: bool,
+    as_json: bool,
+    monitor: Monitor,
 ) -> ExitCode:
     """Show what an upgrade to VERSION would do: paths, exchanges, space, what is kept and why.
 
@@ -37,13 +46,15 @@ def plan(
     from reprov.domain.source import Source
     from reprov.workflows.plan import plan_upgrade
 
-    found = plan_upgrade(root, Source.parse(source), role, version, monitor)
+    found = plan_upgrade(root, Source.parse(source), role, version, monitor, count_rules=show_rules)
     if as_json:
         print_json(found.to_fields())
     elif explained is not None:
         _print_explained(found, os.path.normpath("/" + explained).strip("/"))
     else:
         print_plan(found, everything=everything)
+        if show_rules:
+            _print_rules(found)
     if found.blockers:
         return ExitCode.REFUSED
     return ExitCode.DONE if found.is_empty else ExitCode.PENDING
@@ -64,6 +75,9 @@ def print_plan(found: "Plan", *, everything: bool) -> None:
         _print_ops(found, everything=everything)
         _print_changes(found, everything=everything)
     _print_kept(found, everything=everything)
+    _print_conflicts(found)
+    for note in found.notes:
+        click.echo(f"{show(note.path)}: {note.text}")
     for blocker in found.blockers:
         click.secho(f"refused: {show(blocker.path)} {blocker.problem}", bold=True)
         click.echo(f"hint: {blocker.hint}")
@@ -100,6 +114,24 @@ def _print_kept(found: "Plan", *, everything: bool) -> None:
         print_table(Table.of("KEPT", "REASON", "RULE", rows=rows))
     else:
         click.echo(f"Kept: {human_count(len(kept))} paths that are the node's; --all lists them with their rules")
+
+
+def _print_conflicts(found: "Plan") -> None:
+    """All of them, in every form of the answer: what is not settled by the lists is for a person to know beforehand."""
+    if not found.conflicts:
+        return
+    click.echo(f"Conflicts: {human_count(len(found.conflicts))} paths that both sides changed; the node's stay")
+    for conflict in found.conflicts:
+        click.echo(f"  {show(conflict.path)}: {conflict.reason}")
+        if conflict.new:
+            click.echo(f"    the release's: {show(conflict.new)}")
+
+
+def _print_rules(found: "Plan") -> None:
+    rows = [(human_count(usage.paths), str(usage.rule), usage.rule.place) for usage in found.rules]
+    print_table(Table.of("> PATHS", "RULE", "PLACE", rows=rows))
+    unused = sum(1 for usage in found.rules if not usage.paths)
+    click.echo(f"{human_count(unused)} of {human_count(len(rows))} rules match nothing on this node")
 
 
 def _print_explained(found: "Plan", path: str) -> None:

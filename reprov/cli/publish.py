@@ -21,7 +21,11 @@ from reprov.events import Monitor
 )
 @click.option("--role", "role_option", metavar="ROLE", help="With --tree: the role.")
 @click.option("--version", "version_option", metavar="V", help="With --tree: the version.")
-@click.option("--lists", metavar="NAMES", help="With --tree: the concerns of excludes/ to publish it with.  [default: base]")
+@click.option(
+    "--lists",
+    metavar="NAMES",
+    help="With --tree: the concerns of excludes/ to publish it with.  [default: base,identity,network,ssh,logs-and-caches]",
+)
 @click.option(
     "--filesystems",
     metavar="NAMES",
@@ -63,7 +67,7 @@ def publish(
         candidate = workflow.Candidate(
             ReleaseId.of(*_names(role_option, version_option)),
             tree,
-            _words(lists or "base"),
+            _words(lists) if lists is not None else workflow.DEFAULT_CONCERNS,
             _paths(filesystems) if filesystems is not None else MANAGED_FILESYSTEMS,
         )
     published = workflow.publish(store, library, candidate, monitor)
@@ -80,10 +84,9 @@ def publish(
             }
         )
         return
-    click.echo(
-        f"published {published.release.id} (serial {published.release.serial}): {human_count(published.paths)} paths, "
-        f"{human_size(published.size_bytes)}, of which {human_size(published.new_bytes)} are new in the store"
-    )
+    click.echo(f"published {published.release.id} (serial {published.release.serial})")
+    size, new = human_size(published.size_bytes), human_size(published.new_bytes)
+    click.echo(f"  {human_count(published.paths)} paths, {size}, of which {new} are new in the store")
 
 
 def _names(role: str | None, version: str | None) -> tuple[str, str]:

@@ -6,6 +6,7 @@ import click
 
 from reprov.cli import options
 from reprov.cli.tables import human_count, human_size, human_time, print_json
+from reprov.domain.entry import show
 from reprov.errors import ExitCode
 from reprov.events import Monitor
 
@@ -39,6 +40,7 @@ def upgrade(
                 "exchanges": len(done.plan.swaps.ops),
                 "fetched_bytes": done.plan.fetch_bytes,
                 "mixed_s": done.mixed_s,
+                "conflicts": [show(conflict.path) for conflict in done.plan.conflicts],
             }
         )
     elif done.plan.is_empty:
@@ -49,4 +51,7 @@ def upgrade(
         paths, exchanges = human_count(len(done.plan.comparison.changes)), human_count(len(done.plan.swaps.ops))
         fetched, mixed = human_size(done.plan.fetch_bytes), human_time(done.mixed_s)
         click.echo(f"{done.plan.release} is installed: {paths} paths by {exchanges} exchanges in {mixed}, {fetched} fetched")
+        if done.plan.conflicts:
+            count = human_count(len(done.plan.conflicts))
+            click.echo(f"{count} paths were changed on both sides and stay the node's; `reprov conflicts` lists them")
     return ExitCode.DONE

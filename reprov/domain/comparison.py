@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from reprov.domain.entry import Entry, Kind, ancestors_of, is_below, parent_of, show
-from reprov.domain.ownership import Owner, Ownership, Verdict
+from reprov.domain.ownership import SHARED, Owner, Ownership, Verdict
 from reprov.domain.rules import Rule
 from reprov.domain.scan import Scan
 
@@ -67,7 +67,8 @@ def compare(target: Mapping[str, Entry], scan: Scan, ownership: Ownership, insta
 
     Two things stay although the target lacks them and its lists do not name them: what the lists of the installed
     release kept, because a promise does not end when a role changes; and a name in the root directory that no release
-    brought, because nobody can say what an operator has put there.
+    brought, because nobody can say what an operator has put there. What is to be merged must have been decided before
+    (`merged.apply_merges`): here it is the release's.
     """
     comparer = _Comparer(target, scan, ownership, installed)
     for path, entry in target.items():
@@ -111,9 +112,9 @@ class _Comparer:
         elif path and parent_of(path) in self._closed:
             self._closed.add(path)
         elif live is None:
-            why = "new in the release" if verdict.owner is Owner.IMAGE else f"missing; {verdict.owner} once it is there"
+            why = "new in the release" if verdict.owner in SHARED else f"missing; {verdict.owner} once it is there"
             self.changes[path] = Change(path, Action.CREATE, why, None, entry)
-        elif verdict.owner is not Owner.IMAGE:
+        elif verdict.owner not in SHARED:
             if verdict.owner is Owner.KEEP or live.kind is not Kind.DIR:
                 self._closed.add(path)
             self.kept[path] = Kept(path, f"{verdict.owner}: the node's stays", verdict.rule)
@@ -125,7 +126,7 @@ class _Comparer:
     def _want_behind_fence(self, path: str, entry: Entry, verdict: Verdict) -> None:
         fence = path if path in self.scan.fenced else self._fenced[parent_of(path)]
         self._fenced[path] = fence
-        if entry.kind is Kind.DIR or verdict.owner is not Owner.IMAGE or fence in self._blocked_fences:
+        if entry.kind is Kind.DIR or verdict.owner not in SHARED or fence in self._blocked_fences:
             return
         self._blocked_fences.add(fence)
         self.blockers.append(

@@ -55,6 +55,13 @@ class DirectoryChange(NamedTuple):
     after: Entry
 
 
+class Written(NamedTuple):
+    """A merged file, of which each of the two trees has its own: the sha256 in hex of the one that becomes live."""
+
+    path: str
+    digest: str
+
+
 class Progressed(StrEnum):
     """How far the ops of a journal got on disk."""
 
@@ -74,6 +81,7 @@ class Journal:
     linked: tuple[Linked, ...]
     rebuilt: tuple[str, ...]
     directories: tuple[DirectoryChange, ...]
+    written: tuple[Written, ...] = ()
 
     def mark_of(self, index: int) -> str:
         """What the `trusted.reprov.op` attribute of an op's new top says."""
@@ -142,6 +150,7 @@ class Journal:
             "linked": self.linked,
             "rebuilt": self.rebuilt,
             "directories": [[item.path, _metadata(item.before), _metadata(item.after)] for item in self.directories],
+            "written": self.written,
         }
         return json.dumps(fields) + "\n"
 
@@ -164,6 +173,7 @@ class Journal:
                 directories=tuple(
                     DirectoryChange(path, _entry(path, before), _entry(path, after)) for path, before, after in fields["directories"]
                 ),
+                written=tuple(Written(path, digest) for path, digest in fields["written"]),
             )
         except (ValueError, KeyError, TypeError) as error:
             raise NeedsAttention(

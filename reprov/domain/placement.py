@@ -1,7 +1,7 @@
 """Where the content of every staged path comes from, and what staging costs: decided before the first byte is written."""
 
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -28,6 +28,8 @@ class How(StrEnum):
     """A hard link of the unchanged live file."""
     COPY = "copy"
     """A copy of a live file with the same content; the filesystem's own clone where it has one."""
+    WRITE = "write"
+    """From content that the plan has at hand: merged files."""
     FETCH = "fetch"
     """From the server."""
     JOIN = "join"
@@ -41,7 +43,7 @@ class Placement(NamedTuple):
     volume: str
     how: How
     source: str
-    """LINK, COPY: the live path; JOIN: the staged one; FETCH: the path that is fetched, once per content."""
+    """LINK, COPY: the live path; JOIN: the staged one; FETCH: the path that is fetched, once per content; WRITE: the digest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +55,17 @@ class Cost:
 
 
 def find_placements(
-    swaps: Swaps, comparison: Comparison, target: Mapping[str, Entry], scan: Scan, clones: Mapping[str, bool]
+    swaps: Swaps,
+    comparison: Comparison,
+    target: Mapping[str, Entry],
+    scan: Scan,
+    clones: Mapping[str, bool],
+    at_hand: Collection[str] = (),
 ) -> tuple[Placement, ...]:
     """A placement for every path of every staged tree, parents before children.
 
     `clones` says for each volume whether its filesystem can share blocks between files (FICLONE): there unchanged
-    files are cloned, elsewhere linked, unless `may_link` forbids it.
+    files are cloned, elsewhere linked, unless `may_link` forbids it. `at_hand` are digests of content that need not be fetched.
     """
     if not swaps.units:
         return ()
@@ -75,7 +82,7 @@ def find_placements(
     apart = {entry.link_group for path, entry in target.items() if entry.link_group and path not in staged}
     for entry, volume in entries:
         clone = clones[volume] and entry.link_group not in apart
-        placement = _place(entry, volume, changes.get(entry.path), scan, known_at, fetched, clone)
+        placement = _place(entry, volume, changes.get(entry.path), scan, known_at, at_hand, fetched, clone)
         if entry.link_group:
             first = first_of_group.setdefault((volume, entry.link_group), placement)
             # Unchanged names of one live inode stay one inode when each is linked; everything else is joined here.
@@ -109,7 +116,7 @@ def costs(placements: Sequence[Placement], clones: Mapping[str, bool]) -> dict[s
         inodes[volume] += 1
         if entry.kind is Kind.DIR:
             size_bytes[volume] += _DIRECTORY_BYTES
-        elif placement.how is How.FETCH or (placement.how is How.COPY and not clones[volume]):
+        elif placement.how in (How.FETCH, How.WRITE) or (placement.how is How.COPY and not clones[volume]):
             size_bytes[volume] += _blocks(entry.size)
     return {volume: Cost(size_bytes[volume], inodes[volume]) for volume in size_bytes}
 
@@ -132,7 +139,7 @@ def in_order(placements: Sequence[Placement]) -> Order:
     for placement in placements:
         if placement.how is How.FETCH and placement.source == placement.entry.path:
             order.arriving[placement.source] = placement
-        elif placement.how is How.FETCH or (placement.how is How.JOIN and placement.source in fetched):
+        elif placement.how in (How.FETCH, How.WRITE) or (placement.how is How.JOIN and placement.source in fetched):
             order.derived.append(placement)
         else:
             order.local.append(placement)
@@ -161,7 +168,14 @@ def _staged_entries(
 
 
 def _place(
-    entry: Entry, volume: str, change: Change | None, scan: Scan, known_at: Mapping[str, str], fetched: dict[str, str], clones: bool
+    entry: Entry,
+    volume: str,
+    change: Change | None,
+    scan: Scan,
+    known_at: Mapping[str, str],
+    at_hand: Collection[str],
+    fetched: dict[str, str],
+    clones: bool,
 ) -> Placement:
     if entry.kind is not Kind.FILE:
         return Placement(entry, volume, How.MAKE, "")
@@ -173,6 +187,8 @@ def _place(
         live = scan.entries.get(entry.path)
         here = live is not None and live.digest == entry.digest and entry.path not in scan.verdicts
         return Placement(entry, volume, How.COPY, entry.path if here else known_at[entry.digest])
+    if entry.digest in at_hand:
+        return Placement(entry, volume, How.WRITE, entry.digest)
     return Placement(entry, volume, How.FETCH, fetched.setdefault(entry.digest, entry.path))
 
 

@@ -5,10 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from reprov.domain.account_files import AccountNote
 from reprov.domain.comparison import Action, Blocker, Comparison
 from reprov.domain.entry import show
+from reprov.domain.merge import Conflict
 from reprov.domain.placement import Cost, How, Placement, in_order
 from reprov.domain.release import ReleaseId
+from reprov.domain.rule_usage import RuleUsage
 from reprov.domain.units import Swaps
 
 PLAN_FORMAT = 1
@@ -31,12 +34,18 @@ class Plan:
     installed: ReleaseId | None
     source: str
     comparison: Comparison
+    conflicts: tuple[Conflict, ...]
+    """What release and node both changed; the node's stays."""
+    notes: tuple[AccountNote, ...]
+    """What becomes of accounts that release and node see differently."""
     swaps: Swaps
     placements: tuple[Placement, ...]
     costs: Mapping[str, Cost]
     """By volume."""
     blockers: tuple[Blocker, ...]
     """Why it must not start; empty for a plan that may be carried out."""
+    rules: tuple[RuleUsage, ...] = ()
+    """What every rule of the release's lists is good for on this node; empty unless somebody has asked."""
 
     @property
     def is_empty(self) -> bool:
@@ -79,6 +88,12 @@ class Plan:
                 {"path": show(kept.path), "reason": kept.reason, "rule": str(kept.rule) if kept.rule else None}
                 for kept in self.comparison.kept
             ],
+            "conflicts": [
+                {"path": show(found.path), "reason": found.reason, "new": show(found.new) if found.new else None}
+                for found in self.conflicts
+            ],
+            "rules": [{"rule": str(usage.rule), "place": usage.rule.place, "paths": usage.paths} for usage in self.rules],
+            "accounts": [{"path": show(note.path), "text": note.text} for note in self.notes],
             "blockers": [{"path": show(item.path), "problem": item.problem, "hint": item.hint} for item in self.blockers],
         }
 

@@ -1,7 +1,8 @@
 """Ownership lists in rsync's filter syntax: reading them, and finding the first rule that matches a path.
 
 A list is what `rsync --exclude-from` and `--include-from` read: `+ ` and `- ` prefixes, a lone `!` that clears what
-came before, `#` and `;` comments. The answer comes with its source and line, because a plan must explain itself.
+came before, `#` and `;` comments. In a merge list `merge=text ` is a third prefix. The answer comes with its source and
+line, because a plan must explain itself.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,6 +13,8 @@ from reprov.domain.pattern import Among, Pattern
 from reprov.errors import InvalidInput
 
 _LONGEST_BYTES = 4095  # rsync discards what is longer, with a message that nobody reads
+_MERGE = b"merge="
+_TEXT_MERGE = b"merge=text "
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +28,13 @@ class Rule:
     source: str
     line: int
     """From 1; 0 where there is no file."""
+    text_merge: bool = False
+    """`merge=text`: where the node and the release changed a text file in different lines, it gets both."""
 
     def __str__(self) -> str:
-        """As rsync would read it."""
+        """As it would stand in a list."""
+        if self.text_merge:
+            return f"{_TEXT_MERGE.decode()}{self.pattern}"
         return f"{'+' if self.include else '-'} {self.pattern}"
 
     @property
@@ -95,15 +102,16 @@ class RuleList:
         object.__setattr__(self, "_shared", {})
 
     @classmethod
-    def parse(cls, text: bytes, source: str, *, plain_includes: bool = False) -> "RuleList":
+    def parse(cls, text: bytes, source: str, *, plain_includes: bool = False, text_merges: bool = False) -> "RuleList":
         """The rules of one file; a line without prefix excludes, or includes with `plain_includes` (an include-from file).
 
+        With `text_merges` a line may start with `merge=text `, too: it includes, and asks for a merge by line.
         Raises `InvalidInput` with the line for a rule that rsync refuses, and when no rule is left.
         """
-        return cls.join([(source, text)], plain_includes=plain_includes)
+        return cls.join([(source, text)], plain_includes=plain_includes, text_merges=text_merges)
 
     @classmethod
-    def join(cls, files: Sequence[tuple[str, bytes]], *, plain_includes: bool = False) -> "RuleList":
+    def join(cls, files: Sequence[tuple[str, bytes]], *, plain_includes: bool = False, text_merges: bool = False) -> "RuleList":
         """The rules of several (source, text) files in one list, in their order, each with its own source and line.
 
         As for rsync, a `!` also clears the rules of the files before. Raises `InvalidInput` as `parse` does, for every file.
@@ -111,7 +119,7 @@ class RuleList:
         rules: list[Rule] = []
         for source, text in files:
             held = False
-            for rule in _parse_lines(text, source, plain_includes):
+            for rule in _parse_lines(text, source, plain_includes, text_merges):
                 held = rule is not None
                 if rule is None:
                     rules.clear()
@@ -167,7 +175,7 @@ def _sort(candidates: Sequence[tuple[_Numbered, str | Among]], same_below: bool)
     return Within({name: tuple(found) for name, found in by_name.items()}, tuple(others), same_below)
 
 
-def _parse_lines(text: bytes, source: str, plain_includes: bool) -> Iterator[Rule | None]:
+def _parse_lines(text: bytes, source: str, plain_includes: bool, text_merges: bool) -> Iterator[Rule | None]:
     """The rules of a file; None stands for a `!`. rsync ends a line at a carriage return, too."""
     for number, whole in enumerate(text.split(b"\n"), start=1):
         for line in whole.split(b"\r"):
@@ -177,7 +185,12 @@ def _parse_lines(text: bytes, source: str, plain_includes: bool) -> Iterator[Rul
                 yield None
                 continue
             prefixed = line[:2] in (b"+ ", b"- ")
-            pattern = line[2:] if prefixed else line
+            text_merge = text_merges and line.startswith(_TEXT_MERGE)
+            if text_merges and line.startswith(_MERGE) and not text_merge:
+                raise InvalidInput(
+                    f"{source}:{number}: a merge that is none", hint="it is written 'merge=text PATTERN'; '+ merge=...' is for such a name"
+                )
+            pattern = line.removeprefix(_TEXT_MERGE) if text_merge else line[2:] if prefixed else line
             if not pattern:
                 raise InvalidInput(f"{source}:{number}: a rule without a pattern")
             if b"\0" in pattern:
@@ -185,4 +198,4 @@ def _parse_lines(text: bytes, source: str, plain_includes: bool) -> Iterator[Rul
             if len(pattern) > _LONGEST_BYTES:
                 raise InvalidInput(f"{source}:{number}: a pattern of {len(pattern)} bytes; rsync reads {_LONGEST_BYTES} at most")
             include = line[:1] == b"+" if prefixed else plain_includes
-            yield Rule(pattern.decode("utf-8", "surrogateescape"), include, source, number)
+            yield Rule(pattern.decode("utf-8", "surrogateescape"), include, source, number, text_merge)

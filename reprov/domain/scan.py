@@ -45,15 +45,20 @@ class Scan:
 
 
 def moved_between(before: Scan, after: Scan) -> list[str]:
-    """The image's paths that came, went or changed from one scan to the other, in path order; times of directories aside."""
+    """The image's paths that came, went, changed or became the node's from one scan to the other, in path order.
+
+    Times of directories aside. What is new and the node's is no business of the image's.
+    """
     moved = []
     for path in before.entries.keys() | after.entries.keys():
-        if path in before.verdicts or path in after.verdicts or path in before.fenced:
+        if path in before.verdicts or path in before.fenced:
+            if path not in after.verdicts and path not in after.fenced and path in after.entries:
+                moved.append(path)
             continue
         old, new = before.entries.get(path), after.entries.get(path)
-        if old is new:
+        if old is new or (old is None and path in after.verdicts):
             continue
-        if old is None or new is None or not _settled(old).equals(_settled(new)):
+        if path in after.verdicts or old is None or new is None or not _settled(old).equals(_settled(new)):
             moved.append(path)
     return sorted(moved)
 

@@ -20,7 +20,7 @@ from reprov.adapters.mounts import MountWatch
 from reprov.adapters.node_state import INCOMING, LEFTOVER, PREVIOUS, STAGED, NodeState
 from reprov.adapters.volumes import Volumes
 from reprov.domain.entry import Entry
-from reprov.domain.journal import DirectoryChange, Journal, JournalOp, Side
+from reprov.domain.journal import DirectoryChange, Journal, JournalOp, Side, Written
 from reprov.domain.scan import volume_holding
 from reprov.domain.units import Op, OpKind
 from reprov.errors import NeedsAttention, ReprovError
@@ -36,6 +36,7 @@ class Exchange:
     linked: tuple[str, ...]
     rebuilt: tuple[str, ...]
     directories: tuple[DirectoryChange, ...]
+    written: tuple[Written, ...]
 
 
 def commit(
@@ -46,12 +47,13 @@ def commit(
     owned: OwnedByNode,
     watch: MountWatch,
     seal: Callable[[float], None],
+    check: Callable[[], None] = lambda: None,
 ) -> tuple[Journal, float]:
     """Exchange everything, or leave everything as it was. Returns the journal and how long the tree was mixed, in seconds.
 
-    The caller holds signals off and has written that the commit begins. When the exchanges are durable, `seal` writes the
-    final state, given the seconds; if it cannot, they are undone like after any other failure. Then the caller calls
-    `finish`. Raises what went wrong after a complete undo, `NeedsAttention` when even that failed.
+    The caller holds signals off and has written that the commit begins. When the exchanges are durable, `check` looks at the
+    new tree, then `seal` writes the final state, given the seconds; if either raises, they are undone like after any other
+    failure. Then the caller calls `finish`. Raises what went wrong after a complete undo, `NeedsAttention` when even that failed.
     """
     with quiet_writers(volumes.root_fd):
         try:
@@ -71,6 +73,7 @@ def commit(
                 window_s = time.monotonic() - started_at
                 kept.reconcile(volumes, journal, owned)
                 volumes.sync()
+                check()
                 release_ballast(volumes)
                 seal(window_s)
             except BaseException as error:
@@ -183,7 +186,7 @@ def _prepare(volumes: Volumes, transaction: str, todo: Exchange, owned: OwnedByN
     for index, entry in enumerate(ops):
         if entry.op.kind in (OpKind.SWAP, OpKind.CREATE):
             exchange.set_mark(volumes, entry.op, f"{transaction}:{index}")
-    return Journal(transaction, volume_names, tuple(ops), linked, todo.rebuilt, todo.directories)
+    return Journal(transaction, volume_names, tuple(ops), linked, todo.rebuilt, todo.directories, todo.written)
 
 
 def _identified(volumes: Volumes, op: Op, live: Side | None, staged: Side | None) -> JournalOp:

@@ -4,8 +4,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from reprov.domain.account_files import ACCOUNT_PATHS
 from reprov.domain.entry import Entry, Kind
-from reprov.domain.ownership import Verdict
+from reprov.domain.ownership import Owner, Verdict
 from reprov.domain.release import ReleaseId
 from reprov.errors import InvalidInput, Refused
 from reprov.workflows.node import inspect_node
@@ -17,6 +18,8 @@ class Explained:
 
     path: str
     verdict: Verdict
+    is_account: bool
+    """One of the account files, which are merged together and entry by entry unless a list gives the whole file to the node."""
     release: ReleaseId
     package: str
     """The package that owns it; "" for none."""
@@ -38,4 +41,5 @@ def explain(root: Path, path: str) -> Explained:
     entry = installed.manifest.entries.get(relative)
     is_dir = entry.kind is Kind.DIR if entry else (root / relative).is_dir() and not (root / relative).is_symlink()
     verdict = installed.ownership.of(relative, is_dir=is_dir)
-    return Explained(relative, verdict, installed.release.id, installed.owner_packages.get(relative, ""), entry)
+    is_account = relative in ACCOUNT_PATHS and verdict.owner in (Owner.IMAGE, Owner.MERGE)
+    return Explained(relative, verdict, is_account, installed.release.id, installed.owner_packages.get(relative, ""), entry)

@@ -2,10 +2,10 @@
 
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reprov.adapters.files import opened_directory
@@ -18,19 +18,21 @@ from reprov.adapters.statcache import StatCache
 from reprov.adapters.survey import survey
 from reprov.adapters.volumes import can_clone, room_of
 from reprov.domain.comparison import Blocker, Change, Installed, compare, covers
-from reprov.domain.entry import Kind, is_below, parent_of, show
+from reprov.domain.entry import Entry, Kind, is_below, parent_of, show
 from reprov.domain.mounts import Mount
 from reprov.domain.ownership import Owner, Promises
 from reprov.domain.placement import costs, find_placements
 from reprov.domain.plan import Plan, blockers_of_space
 from reprov.domain.release import ReleaseId
 from reprov.domain.rsync_version import OLDEST_VERSION, warning_of
+from reprov.domain.rule_usage import count_matches
 from reprov.domain.scan import Scan, Signature
 from reprov.domain.source import Source
 from reprov.domain.units import Op, find_swaps
 from reprov.errors import InvalidInput, Refused
 from reprov.events import Monitor, Note, phase
 from reprov.workflows import record
+from reprov.workflows.merging import merge
 from reprov.workflows.node import Node, inspect_node
 from reprov.workflows.record import known_of
 
@@ -43,13 +45,22 @@ class Prepared:
     target: ReleaseFiles
     installed: ReleaseFiles | None
     promised: Promises
+    wanted: Mapping[str, Entry]
+    """What the live tree is to be: the release's paths with what is merged."""
+    contents: Mapping[str, bytes]
+    """Of merged files, by digest."""
+    seen: Scan
+    """The node as it was found."""
     scan: Scan
+    """The same, where what a merge leaves to the node is kept."""
+    stays: Callable[[str], bool]
+    """Whether a merge has left a path to the node."""
     watch: MountWatch
 
     def look_again(self, root_fd: int, linked: Mapping[str, Signature]) -> Scan:
-        """The node as it is now; the live files in `linked` have been linked since the plan was made, which moved their ctime."""
-        known = record.known_of(self.scan)
-        return survey(
+        """The node as it is now, merged again; the live files in `linked` have been linked since, which moved their ctime."""
+        known = record.known_of(self.seen)
+        seen = survey(
             root_fd,
             self.target.manifest.entries,
             self.target.ownership,
@@ -57,7 +68,9 @@ class Prepared:
             fences=self.scan.fenced,
             cache=StatCache(known.entries, {**known.signatures, **linked}),
             promised=self.promised,
+            base=_paths_of(self.installed),
         )
+        return merge(root_fd, seen, self.target, self.installed).merged.scan
 
 
 def choose_release(node: Node, role: str | None, version: str) -> ReleaseId:
@@ -83,34 +96,56 @@ def prepared(node: Node, source: Source, release: ReleaseId, folder: Path, monit
         fetching.result()
         target = ReleaseFiles.load(folder, like=installed)
         _require_same(target, release)
-        wanted = target.manifest.entries
+        files = len(target.manifest.entries)
     with MountWatch(node.root) as watch, opened_directory(node.root) as root_fd:
         volumes, fences = sort_mounts(watch.mounts, target)
-        with phase(monitor, "scan", "Reading the node", files=len(wanted)) as progress:
+        with phase(monitor, "scan", "Reading the node", files=files) as progress:
             promised = node.promises(installed)
-            scan = survey(
-                root_fd, wanted, target.ownership, volumes=volumes, fences=fences, cache=cache, promised=promised, progress=progress
+            seen = survey(
+                root_fd,
+                target.manifest.entries,
+                target.ownership,
+                volumes=volumes,
+                fences=fences,
+                cache=cache,
+                promised=promised,
+                base=_paths_of(installed),
+                progress=progress,
             )
-        known = known_of(scan)
+        known = known_of(seen)
         if node.may_write and known.signatures != cache.signatures:
             record.save_live(node, known, installed)
+        merging = merge(root_fd, seen, target, installed)
+        wanted, scan = merging.merged.target, merging.merged.scan
         comparison = compare(
             wanted, scan, target.ownership, Installed(installed.manifest.entries, installed.ownership) if installed else None
         )
         unlinkable = immovable(root_fd, _owned_by_node(scan))
         swaps = find_swaps({change.path: change for change in comparison.changes}, wanted, scan, unlinkable)
         clones = {volume: can_clone(node.root, volume) for volume in scan.volumes}
-        placements = find_placements(swaps, comparison, wanted, scan, clones)
+        placements = find_placements(swaps, comparison, wanted, scan, clones, merging.contents)
         needs = costs(placements, clones) if comparison.changes else {}
         blockers = (
             *_blockers_of_machine(target),
             *_blockers_of_rsync(monitor),
             *comparison.blockers,
+            *(merging.accounts.blockers if merging.accounts else ()),
             *_blockers_of_flags(root_fd, swaps.ops, comparison.changes),
             *blockers_of_space(needs, {volume: room_of(node.root, volume) for volume in needs}),
         )
-        plan = Plan(release, installed.release.id if installed else None, source.text, comparison, swaps, placements, needs, blockers)
-        yield Prepared(plan, target, installed, promised, scan, watch)
+        plan = Plan(
+            release=release,
+            installed=installed.release.id if installed else None,
+            source=source.text,
+            comparison=merging.merged.explain(comparison),
+            conflicts=merging.merged.conflicts,
+            notes=merging.accounts.notes if merging.accounts else (),
+            swaps=swaps,
+            placements=placements,
+            costs=needs,
+            blockers=blockers,
+        )
+        yield Prepared(plan, target, installed, promised, wanted, merging.contents, seen, scan, merging.merged.stays, watch)
 
 
 def refuse_blocked(plan: Plan) -> None:
@@ -132,6 +167,10 @@ def sort_mounts(mounts: tuple[Mount, ...], target: ReleaseFiles) -> tuple[list[s
         managed = mount.path in target.release.filesystems and covers(target.manifest.entries, mount.path)
         (volumes if managed else fences).append(mount.path)
     return volumes, fences
+
+
+def _paths_of(release: ReleaseFiles | None) -> Collection[str]:
+    return release.manifest.entries if release else ()
 
 
 def _require_same(target: ReleaseFiles, release: ReleaseId) -> None:
@@ -179,8 +218,11 @@ def _blockers_of_flags(root_fd: int, ops: Sequence[Op], changes: Sequence[Change
     ]
 
 
-def plan_upgrade(root: Path, source: Source, role: str | None, version: str, monitor: Monitor) -> Plan:
-    """The plan of an upgrade, with its blockers; nothing of the node is changed but the cache of what was read."""
+def plan_upgrade(root: Path, source: Source, role: str | None, version: str, monitor: Monitor, *, count_rules: bool = False) -> Plan:
+    """The plan of an upgrade, with its blockers; nothing of the node is changed but the cache of what was read.
+
+    With `count_rules` it says of every rule of the lists how many paths it matches.
+    """
     node = inspect_node(root)
     if node.state.is_interrupted():
         monitor.emit(
@@ -188,4 +230,7 @@ def plan_upgrade(root: Path, source: Source, role: str | None, version: str, mon
         )
     release = choose_release(node, role, version)
     with tempfile.TemporaryDirectory(prefix="reprov-") as folder, prepared(node, source, release, Path(folder), monitor) as ready:
-        return ready.plan
+        if not count_rules:
+            return ready.plan
+        target = ready.target
+        return replace(ready.plan, rules=count_matches(target.ownership, ready.seen.entries, target.manifest.entries))

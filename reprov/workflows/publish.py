@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reprov.adapters import candidate as look
-from reprov.adapters import release_files
+from reprov.adapters import pristine_archive, release_files
 from reprov.adapters.files import opened_directory, scan_tree
 from reprov.adapters.library import Library
 from reprov.adapters.package_database import read_packages
@@ -14,12 +14,18 @@ from reprov.adapters.pool import Pool
 from reprov.adapters.store import Store
 from reprov.domain import hop
 from reprov.domain import store_layout as layout
+from reprov.domain.account_files import ACCOUNT_PATHS
+from reprov.domain.entry import Kind
 from reprov.domain.manifest import Manifest
+from reprov.domain.ownership import Owner, Ownership
 from reprov.domain.packages import PackageSet
 from reprov.domain.release import MANIFEST_NAME, PACKAGES_NAME, Release, ReleaseId
 from reprov.domain.resolved_role import ResolvedRole
 from reprov.errors import InvalidInput, Refused
 from reprov.events import Monitor, phase
+
+DEFAULT_CONCERNS = ("base", "identity", "network", "ssh", "logs-and-caches")
+"""What every node needs, whatever its role: whose lists a tree is published with when nobody names any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +72,7 @@ def built(root: Path, release: ReleaseId) -> Candidate:
 def publish(root: Path, library: Path | None, candidate: Candidate, monitor: Monitor) -> Published:
     """Seal the tree into the store at `root`, which is made when it is missing; lists in `library` shadow others of their name."""
     lists = release_files.read_lists(Library.default(library), candidate.concerns)
+    ownership = release_files.ownership_of(lists)
     look.check_before_scan(candidate.tree, root)
     store = Store.created(root)
     with store.locked(monitor):
@@ -78,9 +85,15 @@ def publish(root: Path, library: Path | None, candidate: Candidate, monitor: Mon
         family = candidate.role.family if candidate.role else look.family(candidate.tree, manifest)
         machine = look.machine(candidate.tree, manifest)
         packages = read_packages(candidate.tree, family, manifest, monitor)
+        pristine = _pack_merged(candidate.tree, manifest, ownership)
         placed = _place(store, candidate, manifest, monitor)
         earlier = store.releases(candidate.id.role)
-        files = {MANIFEST_NAME: release_files.compress(manifest), PACKAGES_NAME: packages.to_json().encode(), **lists}
+        files = {
+            MANIFEST_NAME: release_files.compress(manifest),
+            PACKAGES_NAME: packages.to_json().encode(),
+            pristine_archive.NAME: pristine,
+            **lists,
+        }
         if candidate.role:
             files[layout.ROLE_NAME] = candidate.role.to_json().encode()
         release = Release(
@@ -115,6 +128,17 @@ def _clean(store: Store) -> None:
     for path in store.leftovers():
         if path.name.startswith(layout.TEMPORARY_PREFIX):
             store.remove(path)
+
+
+def _pack_merged(tree: Path, manifest: Manifest, ownership: Ownership) -> bytes:
+    """The content of every file that a node may have to merge."""
+    merged = [
+        entry
+        for path, entry in manifest.entries.items()
+        if entry.kind is Kind.FILE and (path in ACCOUNT_PATHS or ownership.of(path, is_dir=False).owner is Owner.MERGE)
+    ]
+    with opened_directory(tree) as tree_fd:
+        return pristine_archive.pack(merged, root_fd=tree_fd)
 
 
 def _place(store: Store, candidate: Candidate, manifest: Manifest, monitor: Monitor) -> Placed:

@@ -9,7 +9,7 @@ from reprov.adapters.release_reader import ReleaseFiles
 from reprov.adapters.statcache import StatCache
 from reprov.adapters.survey import signature_of
 from reprov.adapters.volumes import Volumes
-from reprov.domain.entry import Kind, parent_of
+from reprov.domain.entry import Entry, Kind, parent_of
 from reprov.domain.journal import Journal
 from reprov.domain.manifest import Manifest
 from reprov.domain.scan import Scan, Signature
@@ -22,7 +22,7 @@ PREVIOUS_RECORD = "previous.record"
 def after_upgrade(
     journal: Journal,
     scan: Scan,
-    target: ReleaseFiles,
+    target: Mapping[str, Entry],
     staged: Mapping[str, Signature],
 ) -> tuple[StatCache, StatCache]:
     """The cache of the new live tree, and the record of the tree that it replaced.
@@ -32,8 +32,7 @@ def after_upgrade(
     """
     stays, old = _divided(known_of(scan), journal)
     linked = {path: staged[path] for path, signature in old.signatures.items() if path in staged and staged[path].inode == signature.inode}
-    wanted = target.manifest.entries
-    live = StatCache({**stays.entries, **{path: wanted[path] for path in staged}}, {**stays.signatures, **staged})
+    live = StatCache({**stays.entries, **{path: target[path] for path in staged}}, {**stays.signatures, **staged})
     return live, StatCache(old.entries, {**old.signatures, **linked})
 
 

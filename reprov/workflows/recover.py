@@ -1,5 +1,6 @@
 """Interrupted -> finished or undone: what an earlier run left, judged by the journal and by what is really on disk."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from reprov.adapters.release_reader import ReleaseFiles
 from reprov.adapters.staging import set_aside, unstage
 from reprov.adapters.volumes import Volumes, clear_probe, opened_volumes
 from reprov.domain.deployment import IN_FLIGHT, Deployment, State
+from reprov.domain.entry import ancestors_of
 from reprov.domain.journal import Journal, Progressed, progressed
 from reprov.errors import NeedsAttention
 from reprov.events import Event, Monitor, Note
@@ -78,7 +80,7 @@ def settle(node: Node, monitor: Monitor) -> None:
 def _abandon_unstarted(node: Node, volumes: Volumes, deployment: Deployment, monitor: Monitor) -> None:
     """No journal: nothing has been exchanged. Links of the node's own files must not stay: cron ignores what has two names."""
     if deployment.state is State.ROLLING_BACK:
-        release_all(volumes, _ownership_of(node, deployment))
+        release_all(volumes, _ownership_of(node, deployment, None))
         if previous := node.state.previous_journal():
             forget_marks(volumes, previous)
         put_back_previous(volumes)
@@ -91,7 +93,7 @@ def _abandon_unstarted(node: Node, volumes: Volumes, deployment: Deployment, mon
 
 
 def _finish_or_undo(node: Node, volumes: Volumes, deployment: Deployment, journal: Journal, monitor: Monitor) -> None:
-    owned = _ownership_of(node, deployment)
+    owned = _ownership_of(node, deployment, journal)
     if progressed(find_done(volumes, journal)) is Progressed.ALL:
         set_directories([(change.path, change.after) for change in journal.directories], volumes)
         reconcile(volumes, journal, owned)
@@ -131,9 +133,20 @@ def _is_all_done(volumes: Volumes, journal: Journal, monitor: Monitor) -> bool:
         return True
 
 
-def _ownership_of(node: Node, deployment: Deployment) -> OwnedByNode:
+def _ownership_of(node: Node, deployment: Deployment, journal: Journal | None) -> OwnedByNode:
     """What the interrupted commit took for the node's: by the lists of what it was about to install, and by promises."""
     releases = [ReleaseFiles.load(node.state.release_directory(name)) for name in (deployment.target, deployment.installed) if name]
     if not releases:
         return lambda path, is_dir: False
-    return node_owns(releases[0].ownership, node.promises(*releases[1:]), releases[0].manifest.entries)
+    target, base = releases[0].manifest.entries, releases[-1].manifest.entries
+    return node_owns(releases[0].ownership, node.promises(*releases[1:]), target, base, _left_by_merge(journal))
+
+
+def _left_by_merge(journal: Journal | None) -> Callable[[str], bool]:
+    """What a merge had left to the node. Without a journal nobody knows; then only links in /etc can be the node's: staging makes none."""
+    along = {*journal.rebuilt, *(item.path for item in journal.linked)} if journal else {"etc"}
+
+    def stays(path: str) -> bool:
+        return any(directory in along for directory in (path, *ancestors_of(path)))
+
+    return stays

@@ -9,7 +9,7 @@ from reprov.adapters.files import digest_at, opened_directory
 from reprov.adapters.kept import OwnedByNode, immovable, release_all
 from reprov.adapters.mounts import MountWatch
 from reprov.adapters.node_state import INCOMING, PREVIOUS
-from reprov.adapters.previous import changed_files, restore
+from reprov.adapters.previous import changed_files, read_accounts, restore
 from reprov.adapters.processes import has_selinux, sandboxed_processes
 from reprov.adapters.release_reader import ReleaseFiles
 from reprov.adapters.source import fetch_contents
@@ -19,7 +19,7 @@ from reprov.domain.comparison import Action, Change
 from reprov.domain.deployment import Deployment, State
 from reprov.domain.entry import Entry, Kind, is_below, show
 from reprov.domain.guards import AT_BOOT, blockers_of_live_commit
-from reprov.domain.journal import DirectoryChange, Journal
+from reprov.domain.journal import DirectoryChange, Journal, Written
 from reprov.domain.release import ReleaseId
 from reprov.domain.scan import Scan
 from reprov.domain.source import Source
@@ -27,6 +27,7 @@ from reprov.domain.units import Op, OpKind, find_along, ordered
 from reprov.errors import NeedsAttention, Refused, ReprovError
 from reprov.events import Monitor, Note, phase
 from reprov.workflows import record
+from reprov.workflows.carry import carry, changed_accounts, refuse_accounts, write_accounts, written_before
 from reprov.workflows.commit import (
     Exchange,
     commit,
@@ -38,7 +39,7 @@ from reprov.workflows.commit import (
     void_held_signals,
 )
 from reprov.workflows.node import Node, changing_node, disk_errors_in_words, finishing, now
-from reprov.workflows.owned import node_owns
+from reprov.workflows.owned import node_owns, nothing_stays
 
 _SHOWN = 5
 
@@ -69,11 +70,12 @@ def rollback(root: Path, *, accept_changed: bool, monitor: Monitor) -> RolledBac
                 accepted = _check_previous(node, volumes, journal, previous, deployment.source, accept_changed, monitor)
             target = installed.manifest.entries if installed else {}
             with phase(monitor, "scan", "Reading the node", files=len(target)) as progress, opened_directory(root) as root_fd:
-                ownership = (installed or previous or _no_release()).ownership
+                # A tree that is no release has nothing to merge with.
+                ownership = installed.ownership if installed else (previous or _no_release()).ownership.without_merges()
                 fences = [mount.path for mount in watch.mounts if mount.path and mount.path not in journal.volumes]
                 cache = record.load_live(node, installed)
                 promised = node.promises(previous)
-                scan = survey(
+                seen = survey(
                     root_fd,
                     target,
                     ownership,
@@ -83,13 +85,21 @@ def rollback(root: Path, *, accept_changed: bool, monitor: Monitor) -> RolledBac
                     promised=promised,
                     progress=progress,
                 )
-                todo = _reverse(journal, scan, monitor)
+                old_accounts = read_accounts(volumes, journal.volume_of)
+                carried = carry(root_fd, seen, installed, old_accounts, journal.written) if installed else None
+                scan = carried.scan if carried else seen
+                accounts = carried.accounts if carried else None
+                refuse_accounts(accounts)
+                new_accounts = changed_accounts(old_accounts, accounts)
+                todo = _reverse(journal, scan, written_before(journal, volumes, new_accounts), monitor)
                 _refuse_obstacles(root_fd, journal, scan)
                 if node.is_live:
                     _refuse_live(todo, installed, previous)
             with signals_held():
                 with phase(monitor, "commit", "Exchanging"), disk_errors_in_words("the rollback was given up"):
-                    done, mixed_s = _exchange(node, volumes, deployment, todo, node_owns(ownership, promised, target), watch)
+                    write_accounts(node, volumes, journal, previous, new_accounts)
+                    owned = node_owns(ownership, promised, target, target, carried.stays if carried else nothing_stays)
+                    done, mixed_s = _exchange(node, volumes, deployment, todo, owned, watch)
                 with phase(monitor, "finish", "Keeping the way back"), finishing("the previous tree is back"):
                     finish(volumes, done)
                     _swap_records(node, volumes, done, scan, installed, previous)
@@ -166,7 +176,7 @@ def _digest(name: str, dir_fd: int) -> str:
         return ""
 
 
-def _reverse(journal: Journal, scan: Scan, monitor: Monitor) -> Exchange:
+def _reverse(journal: Journal, scan: Scan, written: tuple[Written, ...], monitor: Monitor) -> Exchange:
     """The exchanges that undo a finished commit, with what is the node's now."""
     ops = [op for entry in journal.ops if (op := _reversed_op(entry.op, scan, monitor))]
     along = find_along(scan, {op.path for op in ops if op.kind is OpKind.SWAP})
@@ -175,7 +185,8 @@ def _reverse(journal: Journal, scan: Scan, monitor: Monitor) -> Exchange:
         for change in journal.directories
         if scan.kind_at(change.path) is Kind.DIR
     )
-    return Exchange(ordered((*ops, *along.carried), scan.volume_of("usr/bin")), along.linked, along.rebuilt, directories)
+    swapped = ordered((*ops, *along.carried), scan.volume_of("usr/bin"))
+    return Exchange(swapped, along.linked, along.rebuilt, directories, written)
 
 
 def _reversed_op(op: Op, scan: Scan, monitor: Monitor) -> Op | None:

@@ -46,7 +46,7 @@ def stage(node: Node, ready: Prepared, volumes: Volumes, monitor: Monitor) -> St
         refuse_blocked(plan.blocked_by(_probe_parents(node.state, volumes, plan)))
         write_durably(node.state.directory / "plan.json", json.dumps(plan.to_fields()).encode())
         node.state.write_deployment(staging_state)
-        staging = Staging(volumes, ready.scan, plan.placements)
+        staging = Staging(volumes, ready.scan, plan.placements, ready.contents)
         _fill(node, staging, plan, volumes, monitor)
         node.state.write_deployment(staging_state.moved_to(State.STAGED, now()))
     except BaseException:

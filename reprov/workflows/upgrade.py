@@ -15,7 +15,7 @@ from reprov.adapters.volumes import Volumes, opened_volumes
 from reprov.domain.deployment import State
 from reprov.domain.entry import Kind, parent_of, show
 from reprov.domain.guards import blockers_of_live_commit
-from reprov.domain.journal import DirectoryChange
+from reprov.domain.journal import DirectoryChange, Written
 from reprov.domain.plan import Plan
 from reprov.domain.scan import Scan, moved_between
 from reprov.domain.source import Source
@@ -101,7 +101,7 @@ def _adopt(node: Node, ready: Prepared) -> Upgraded:
             deployment, state=deployment.state or State.COMMITTED, installed=ready.plan.release, source=ready.plan.source, changed_at=now()
         )
         node.state.write_deployment(renamed, note="content was the release's already")
-        record.save_live(node, record.known_of(ready.scan), ready.target)
+        record.save_live(node, record.known_of(ready.seen), ready.target)
         deployment = renamed
     return Upgraded(ready.plan, deployment.state, 0.0)
 
@@ -110,14 +110,16 @@ def _commit(node: Node, ready: Prepared, volumes: Volumes, staging: Staging, mon
     state, staged = node.state, node.state.deployment()
 
     def seal(mixed_s: float) -> None:
-        state.write_deployment(state.deployment().committed(now()), mixed_s=round(mixed_s, 6))
+        conflicts = [show(conflict.path) for conflict in ready.plan.conflicts]
+        state.write_deployment(state.deployment().committed(now()), mixed_s=round(mixed_s, 6), conflicts=conflicts)
 
     with phase(monitor, "commit", "Exchanging"), disk_errors_in_words("the exchange was given up"):
         try:
             now_there = ready.look_again(volumes.root_fd, staging.linked)
             todo = _exchange_of(ready, now_there)
             state.write_deployment(staged.moved_to(State.COMMITTING, now()))
-            owned = node_owns(ready.target.ownership, ready.promised, ready.target.manifest.entries)
+            base = ready.installed.manifest.entries if ready.installed else {}
+            owned = node_owns(ready.target.ownership, ready.promised, ready.target.manifest.entries, base, ready.stays)
             journal, mixed_s = commit(state, volumes, staged.transaction, todo, owned, ready.watch, seal)
         except NeedsAttention:
             raise
@@ -129,7 +131,7 @@ def _commit(node: Node, ready: Prepared, volumes: Volumes, staging: Staging, mon
     with phase(monitor, "finish", "Keeping the way back"), finishing(f"{ready.plan.release} is installed"):
         removing_since_ns = time.time_ns() - _CLOCK_TICK_NS
         finish(volumes, journal)
-        live, previous = record.after_upgrade(journal, ready.scan, ready.target, {**staging.signatures, **staging.linked})
+        live, previous = record.after_upgrade(journal, ready.scan, ready.wanted, {**staging.signatures, **staging.linked})
         if staged.has_previous:
             live = record.without_links_to(live, volumes, journal, previous=False, since_ns=removing_since_ns)
             previous = record.without_links_to(previous, volumes, journal, previous=True, since_ns=removing_since_ns)
@@ -150,12 +152,22 @@ def _exchange_of(ready: Prepared, scan: Scan) -> Exchange:
     moved += [op.path for op in set(along.carried) ^ {op for op in swaps.ops if op.kind is OpKind.CARRY}]
     if moved:
         raise ReprovError(f"{show(moved[0])} changed since the plan was made", hint="something else is changing this node; run it again")
-    return Exchange(swaps.ops, along.linked, along.rebuilt, _directory_changes(ready, scan))
+    return Exchange(swaps.ops, along.linked, along.rebuilt, _directory_changes(ready, scan), _written(ready))
+
+
+def _written(ready: Prepared) -> tuple[Written, ...]:
+    """The files that are neither the release's nor, as a merge has left it, the node's."""
+    release = ready.target.manifest.entries
+    return tuple(
+        Written(path, entry.digest)
+        for path, entry in ready.wanted.items()
+        if release.get(path) is not entry and entry.kind is Kind.FILE and (path not in release or release[path].digest != entry.digest)
+    )
 
 
 def _directory_changes(ready: Prepared, scan: Scan) -> tuple[DirectoryChange, ...]:
     """The live directories that are not exchanged but written to: what they look like, and what they will."""
-    target, swaps = ready.target.manifest.entries, ready.plan.swaps
+    target, swaps = ready.wanted, ready.plan.swaps
     after = {}
     for op in swaps.ops:
         path = parent_of(op.path)

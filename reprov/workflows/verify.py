@@ -13,6 +13,7 @@ from reprov.domain.release import ReleaseId
 from reprov.errors import Refused
 from reprov.events import Monitor, phase
 from reprov.workflows import record
+from reprov.workflows.merging import merge
 from reprov.workflows.node import inspect_node
 from reprov.workflows.owned import node_owns
 from reprov.workflows.plan import sort_mounts
@@ -55,17 +56,18 @@ def verify(root: Path, *, deep: bool, monitor: Monitor) -> Verified:
     volumes, fences = sort_mounts(read_mounts(root), installed)
     with opened_directory(root) as root_fd, phase(monitor, "scan", "Reading the node", files=len(wanted)) as progress:
         cache = EMPTY if deep else record.load_live(node, installed)
-        scan = survey(
+        seen = survey(
             root_fd, wanted, installed.ownership, volumes=volumes, fences=fences, cache=cache, promised=node.promises(), progress=progress
         )
-    known = record.known_of(scan)
+        merged = merge(root_fd, seen, installed, installed).merged
+    known = record.known_of(seen)
     if known.signatures != cache.signatures and node.may_write:
         record.save_live(node, known, installed)
     # What the node may own and lacks is its own affair: an operator may have removed it.
-    owned = node_owns(installed.ownership)
+    owned = node_owns(installed.ownership, target=wanted, base=wanted)
     changes = [
         change
-        for change in compare(wanted, scan, installed.ownership, Installed(wanted, installed.ownership)).changes
+        for change in compare(merged.target, merged.scan, installed.ownership, Installed(wanted, installed.ownership)).changes
         if not owned(change.path, _is_dir(change))
     ]
     owners = installed.owner_packages if changes else {}

@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -246,6 +247,76 @@ def test_an_add_only_list_that_ends_in_a_catch_all_adds_what_rsync_includes(case
     compare(tree, "--include-from", [text + b"\n- *\n" for text in texts], scratch)
 
 
+MIXTURES = 10
+MIXTURE_EXAMPLES = 40
+CATCH_ALL = b"\n- *\n"
+
+
+class Mixture(NamedTuple):
+    """The three lists of a release; the last two end in a catch-all, so that rsync takes only what they include."""
+
+    keep: bytes
+    add_only: bytes
+    merge: bytes
+
+    @property
+    def for_rsync(self) -> tuple[bytes, bytes, bytes]:
+        """With what rsync does not know written as it would have to be."""
+        return self.keep, self.add_only, re.sub(rb"(?m)(^|(?<=\r))merge=text ", b"+ ", self.merge)
+
+
+@st.composite
+def mixtures(draw: st.DrawFn) -> tuple[Tree, list[Mixture]]:
+    tree = draw(trees())
+    paths = sorted(tree)
+
+    def mixture() -> Mixture:
+        by_line = draw(st.lists(patterns(paths), max_size=2))
+        merge = b"".join(b"merge=text " + pattern + b"\n" for pattern in by_line) + draw(lists(paths))
+        return Mixture(draw(lists(paths)), draw(lists(paths)) + CATCH_ALL, merge + CATCH_ALL)
+
+    return tree, [mixture() for _ in range(MIXTURES)]
+
+
+def misjudged(tree: Tree, mixed: Sequence[Mixture], scratch: Path) -> list[str]:
+    """How the classes differ from those that rsync's answers to the three lists make, mixture by mixture; "" for none."""
+    with tempfile.TemporaryDirectory(dir=scratch) as directory:
+        root = Path(directory, "tree")
+        root.mkdir()
+        make(tree, root)
+        keep = transferred_by_rsync(root, "--exclude-from", [mixture.for_rsync[0] for mixture in mixed])
+        add_only = transferred_by_rsync(root, "--include-from", [mixture.for_rsync[1] for mixture in mixed])
+        merge = transferred_by_rsync(root, "--include-from", [mixture.for_rsync[2] for mixture in mixed])
+    return [misjudgement(tree, mixture, answers) for mixture, *answers in zip(mixed, keep, add_only, merge, strict=True)]
+
+
+def misjudgement(tree: Tree, mixture: Mixture, answers: Sequence[set[bytes] | None]) -> str:
+    try:
+        ownership = Ownership.parse([("k", mixture.keep)], [("a", mixture.add_only)], [("m", mixture.merge)])
+    except InvalidInput as error:
+        return "" if None in answers and "a rule without a pattern" in error.message else f"refused: {error.message}"
+    open_to_image, added, merged = answers
+    if open_to_image is None or added is None or merged is None:
+        return "rsync refuses a list"
+    for path, kind in sorted(tree.items()):
+        if path not in open_to_image:
+            expected = Owner.KEEP
+        else:
+            expected = Owner.ADD_ONLY if path in added else Owner.MERGE if path in merged else Owner.IMAGE
+        found = ownership.of(os.fsdecode(path), is_dir=kind == "dir").owner
+        if found is not expected:
+            return f"{show(os.fsdecode(path))} ({kind}) is {found}, by rsync {expected}"
+    return ""
+
+
+@settings(CHECKS, max_examples=MIXTURE_EXAMPLES)
+@given(case=mixtures())
+def test_three_lists_together_make_the_classes_that_rsync_makes_of_each(case: tuple[Tree, list[Mixture]], scratch: Path) -> None:
+    tree, mixed = case
+    for mixture, how in zip(mixed, misjudged(tree, mixed, scratch), strict=True):
+        assert not how, f"{mixture!r} on the tree {tree!r}: {how}"
+
+
 EVIL: Tree = {
     b"a": "dir",
     b"a/b": "dir",
@@ -328,9 +399,22 @@ KNOWN = {
     "a dot is not the root": b".",
     "an escaped star before a star still counts as two": b"\\**b",
 }
+MIXED = [
+    Mixture(b"+ /a/b/c/\n- /a/b/*", b"- /a/b/\n/a/***\n- *", b"merge=text /a/b/f\n/b/**\n- *"),
+    Mixture(b"- /b/a", b"+ /a/\n+ /a/b/\n- *", b"/a/***\n- f\n/b/***\n- *"),
+    Mixture(b"+ f\n- /a/b/*", b"- f\n+ /a/***\n- *", b"- /a/b/c\n/a/***\n- *"),
+    Mixture(b"- f", b"- b\n+ **\n- *", b"+ *\n- *"),
+    Mixture(b"- /sp ace/**", b"+ /sp ace/***\n- *", b"+ sp ace\n+ [[:punct:]]*\n- *"),
+    Mixture(b"!\n- \\**b", b"+ ?\n!\n+ a*\n- *", b"merge=text *b*\n- *"),
+]
 
 
 @pytest.mark.parametrize("option", ["--exclude-from", "--include-from"])
 def test_what_lists_are_made_of_means_what_it_means_to_rsync(option: str, scratch: Path) -> None:
     ending = b"" if option == "--exclude-from" else b"\n- *\n"
     compare(EVIL, option, [text + b"\n- /nothing/has/this/name" + ending for text in KNOWN.values()], scratch)
+
+
+@pytest.mark.parametrize("mixture", MIXED, ids=repr)
+def test_mixtures_of_plus_and_minus_make_the_classes_that_rsync_makes_of_each(mixture: Mixture, scratch: Path) -> None:
+    assert misjudged(EVIL, [mixture], scratch) == [""]

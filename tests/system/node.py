@@ -49,7 +49,7 @@ class Store:
         if not self.library.exists():
             make_library(self.library)
         folder = tree.done() if isinstance(tree, Tree) else tree
-        named = ("publish", "--tree", folder, "--role", role, "--version", version)
+        named = ("publish", "--tree", folder, "--role", role, "--version", version, "--lists", "base")
         ran = self._run(*named, "--store", self.folder, "--library", self.library, *options)
         assert ran.status == 0, ran.stderr
 

@@ -136,7 +136,7 @@ def test_an_exchange_of_two_names_of_one_file_is_dropped(lab: Lab) -> None:
             before = look(disk)
             ops = tuple(Op(OpKind.SWAP, path, "") for path in ("notes", "boot/vmlinuz"))
             journal, _ = commit(
-                NodeState(root), volumes, "t", Exchange(ops, (), (), ()), lambda path, is_dir: False, watch, lambda mixed_s: None
+                NodeState(root), volumes, "t", Exchange(ops, (), (), (), ()), lambda path, is_dir: False, watch, lambda mixed_s: None
             )
             assert [entry.op.path for entry in journal.ops] == ["boot/vmlinuz"]
             assert find_done(volumes, journal) == [True]

@@ -63,7 +63,7 @@ class Site(NamedTuple):
     library: Path
 
     def words(self, tree: Path, version: str) -> list[str]:
-        named = ["publish", "--tree", str(tree), "--role", "base", "--version", version]
+        named = ["publish", "--tree", str(tree), "--role", "base", "--version", version, "--lists", "base"]
         return [*named, "--store", str(self.store), "--library", str(self.library)]
 
 

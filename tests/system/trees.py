@@ -155,6 +155,7 @@ def make_library(folder: Path, *, exclude: str = EXCLUDE, add_only: str = ADD_ON
     lists.mkdir(parents=True)
     (lists / "base.exclude").write_text(exclude, errors="surrogateescape")
     (lists / "base.add-only").write_text(add_only, errors="surrogateescape")
+    (lists / "base.merge").write_text("- *\n")  # or that of the shipped library would do
     (lists / "other.exclude").write_text("/etc/hostname\nlost+found/\n")
     (lists / "other.add-only").write_text("- /var/lib/dpkg/\n/var/\n")
     return folder

@@ -13,6 +13,7 @@ from reprov.domain.deployment import Deployment, State
 from tests.builders import ONE
 from tests.unit.adapters.test_release_reader import FILES, publish
 
+MERGE = b"merge=text /etc/default/**\n/etc/**\n"
 DIGEST = "6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b"
 
 
@@ -21,7 +22,7 @@ def node(tmp_path: Path) -> Path:
     """A node that is base 1.0."""
     state = NodeState(tmp_path)
     state.create()
-    publish(state.release_directory(ONE), FILES)
+    publish(state.release_directory(ONE), FILES | {"merge/10-base.merge": MERGE})
     state.write_deployment(Deployment(State.COMMITTED, ONE))
     (tmp_path / "srv").mkdir()
     return tmp_path
@@ -53,6 +54,27 @@ release  base 1.0 has no such path
 path     /etc/hostname
 class    keep
 rule     - /etc/hostname (excludes/10-base.exclude:1)
+package  none
+release  base 1.0 has no such path
+""",
+    "/etc/default/ssh": """\
+path     /etc/default/ssh
+class    merge
+rule     merge=text /etc/default/** (merge/10-base.merge:1)
+package  none
+release  base 1.0 has no such path
+""",
+    "/etc/ssh/moduli": """\
+path     /etc/ssh/moduli
+class    merge
+rule     + /etc/** (merge/10-base.merge:2)
+package  none
+release  base 1.0 has no such path
+""",
+    "/etc/passwd": """\
+path     /etc/passwd
+class    accounts
+rule     built in: the six account files are merged together, entry by entry
 package  none
 release  base 1.0 has no such path
 """,
@@ -99,6 +121,19 @@ def test_json(reprov: Callable[..., Any], node: Path) -> None:
     unknown = json.loads(reprov("explain", "/etc/hostname", "--root", node, "--json").stdout)
     assert (unknown["class"], unknown["rule"], unknown["place"]) == ("keep", "- /etc/hostname", "excludes/10-base.exclude:1")
     assert (unknown["package"], unknown["digest"]) == (None, None)
+
+
+def test_an_account_file_belongs_to_no_rule(reprov: Callable[..., Any], node: Path) -> None:
+    account = json.loads(reprov("explain", "/etc/shadow", "--root", node, "--json").stdout)
+    assert (account["class"], account["rule"], account["place"]) == ("accounts", None, None)
+
+
+def test_a_list_that_keeps_an_account_file_has_its_way(reprov: Callable[..., Any], tmp_path: Path) -> None:
+    state = NodeState(tmp_path)
+    state.create()
+    publish(state.release_directory(ONE), FILES | {"excludes/10-base.exclude": b"/etc/passwd\n"})
+    state.write_deployment(Deployment(State.COMMITTED, ONE))
+    assert "class    keep\n" in reprov("explain", "/etc/passwd", "--root", tmp_path).stdout
 
 
 def test_a_relative_path_is_no_question(reprov: Callable[..., Any], node: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import stat
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from reprov.adapters import pristine_archive
 from reprov.adapters.files import scan_tree
 from reprov.adapters.store import Store
 from reprov.domain.packages import PackageSet
@@ -29,7 +31,8 @@ class Site(NamedTuple):
     type: Callable[..., Any]
 
     def publish(self, version: str, tree: Path, *words: str) -> Any:
-        return self.type("publish", "--tree", tree, "--role", "base", "--version", version, *self.places, *words)
+        named = ("publish", "--tree", tree, "--role", "base", "--version", version)
+        return self.type(*named, "--lists", "base", *self.places, *words)
 
     @property
     def places(self) -> tuple[str, ...]:
@@ -64,15 +67,51 @@ def test_a_foreign_tree_is_copied_with_everything_beside_it(site: Site) -> None:
     before = scan_tree(tree)
     answer = site.publish("1.0", tree, "--lists", "demo,base", "--filesystems", "boot,/usr/")
     assert answer.status == 0, answer.stderr
-    assert answer.stdout.startswith("published base 1.0 (serial 1): 27 paths, ")
+    assert re.fullmatch(
+        r"published base 1\.0 \(serial 1\)\n  27 paths, [\d.]+ kB, of which [\d.]+ kB are new in the store\n", answer.stdout
+    )
     store = Store.opened(site.store)
     release = store.release(BASE)
     assert (release.family, release.machine, release.filesystems) == ("debian", "x86_64", ("boot", "usr"))
-    names = ["add-only/01-base.add-only", "excludes/00-demo.exclude", "excludes/01-base.exclude", "manifest.mtree.gz", "packages.json"]
-    assert sorted(release.files) == names
-    assert (store.folder(BASE) / "excludes/01-base.exclude").read_bytes() == (site.library / "excludes/base.exclude").read_bytes()
+    lists = {
+        "add-only/01-base.add-only": "base.add-only",
+        "excludes/00-demo.exclude": "demo.exclude",
+        "excludes/01-base.exclude": "base.exclude",
+        "merge/01-base.merge": "base.merge",
+    }
+    assert sorted(release.files) == sorted([*lists, "manifest.mtree.gz", "packages.json", "pristine.tar.gz"])
+    for name, source in lists.items():
+        assert (store.folder(BASE) / name).read_bytes() == (site.library / "excludes" / source).read_bytes()
     assert store.manifest(BASE) == before == scan_tree(tree)
     assert not [*site.store.rglob(".tmp-*")]
+
+
+def test_a_tree_whose_lists_nobody_names_gets_those_that_every_node_needs(site: Site) -> None:
+    answer = site.type("publish", "--tree", make_root(site.folder / "tree"), "--role", "base", "--version", "1.0", *site.places)
+    assert answer.status == 0, answer.stderr
+    files = Store.opened(site.store).release(BASE).files
+    lists = sorted(name.partition("/")[2] for name in files if name.startswith("excludes/"))
+    assert lists == ["00-base.exclude", "01-identity.exclude", "02-network.exclude", "03-ssh.exclude", "04-logs-and-caches.exclude"]
+
+
+def test_a_release_brings_the_content_of_what_nodes_merge(site: Site) -> None:
+    (site.library / "excludes/base.merge").write_text("- /etc/fixed\n/etc/**\n")
+    (site.library / "excludes/base.exclude").write_text("/etc/hostname\n")
+    tree = make_root(site.folder / "tree")
+    for name in ("fixed", "issue", "deep/er"):
+        (tree / "etc" / name).parent.mkdir(exist_ok=True)
+        (tree / "etc" / name).write_text(name)
+    assert site.publish("1.0", tree).status == 0
+    pristine = pristine_archive.read(Store.opened(site.store).folder(BASE) / pristine_archive.NAME)
+    assert dict(pristine) == {"etc/deep/er": b"deep/er", "etc/issue": b"issue"}
+
+
+def test_the_accounts_are_among_it_whatever_the_lists_say(site: Site) -> None:
+    tree = make_root(site.folder / "tree")
+    (tree / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
+    assert site.publish("1.0", tree).status == 0
+    pristine = pristine_archive.read(Store.opened(site.store).folder(BASE) / pristine_archive.NAME)
+    assert list(pristine) == ["etc/passwd"]
 
 
 def test_packages_own_real_paths(two: Site) -> None:
@@ -122,6 +161,14 @@ def empty_list(site: Site, _tree: Path) -> None:
     (site.library / "excludes/base.exclude").write_text("# nothing\n")
 
 
+def empty_merge_list(site: Site, _tree: Path) -> None:
+    (site.library / "excludes/base.merge").write_text("# nothing\n")
+
+
+def bad_merge(site: Site, _tree: Path) -> None:
+    (site.library / "excludes/base.merge").write_text("merge=lines /etc/x\n")
+
+
 def list_is_a_folder(site: Site, _tree: Path) -> None:
     (site.library / "excludes/base.exclude").unlink()
     (site.library / "excludes/base.exclude").mkdir()
@@ -156,6 +203,9 @@ def broken_status(_site: Site, tree: Path) -> None:
     [
         pytest.param(break_nothing, ["--lists", "bsae"], 2, "excludes: there is no 'bsae.exclude'", id="an unknown concern"),
         pytest.param(break_nothing, ["--lists", ","], 2, "a release without ownership lists would replace", id="no concern"),
+        pytest.param(break_nothing, ["--lists", "demo"], 2, "there is no add-only list", id="a concern without an add-only list, alone"),
+        pytest.param(empty_merge_list, [], 2, "SITE/library/excludes/base.merge: holds no rule", id="an empty merge list"),
+        pytest.param(bad_merge, [], 2, "SITE/library/excludes/base.merge:1: a merge that is none", id="a merge that is none"),
         pytest.param(empty_list, [], 2, "SITE/library/excludes/base.exclude: holds no rule", id="an empty list"),
         pytest.param(
             list_is_a_folder, [], 2, "SITE/library/excludes/base.exclude: cannot be read (Is a directory)", id="an unreadable list"
@@ -319,8 +369,8 @@ def test_diff_says_what_changes(two: Site) -> None:
     answer = two.type("diff", "base", "1.0", "1.1", "--files", "--store", two.store)
     assert answer.status == 0
     assert [" ".join(line.split()) for line in answer.stdout.splitlines()] == [
-        "PACKAGE ARCH CHANGE BEFORE AFTER",
-        "dash amd64 upgraded 0.5 0.6",
+        "UPGRADED BEFORE AFTER",
+        "dash 0.5 0.6",
         "",
         "CHANGE PATH",
         "replaced /usr/bin/ash",

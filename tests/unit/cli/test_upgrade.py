@@ -69,6 +69,7 @@ def test_json(upgrading: Callable[..., Any]) -> None:
         "exchanges": 1,
         "fetched_bytes": 2000,
         "mixed_s": 0.0093,
+        "conflicts": [],
     }
 
 

@@ -1,22 +1,17 @@
-"""Who owns a path: the lists in rsync's traversal, what holds whatever they say, and the shipped library."""
-
-from collections.abc import Iterator
-from pathlib import Path
+"""Who owns a path: the lists in rsync's traversal, and what holds whatever they say. (The shipped ones: test_shipped_lists.)"""
 
 import pytest
 
-from reprov.domain.entry import ancestors_of
 from reprov.domain.ownership import Owner, Ownership, Verdict
 from reprov.domain.rules import Rule
 from reprov.errors import InvalidInput
 
-LIBRARY = Path(__file__).parents[3] / "excludes"
-IMAGE, KEEP, ADD_ONLY = Owner.IMAGE, Owner.KEEP, Owner.ADD_ONLY
+IMAGE, KEEP, ADD_ONLY, MERGE = Owner.IMAGE, Owner.KEEP, Owner.ADD_ONLY, Owner.MERGE
 NEVER = b"/nothing/has/this/name\n"
 
 
-def owning(keep: bytes = NEVER, add_only: bytes = NEVER) -> Ownership:
-    return Ownership.parse([("k", keep)], [("a", add_only)])
+def owning(keep: bytes = NEVER, add_only: bytes = NEVER, merge: bytes = NEVER) -> Ownership:
+    return Ownership.parse([("k", keep)], [("a", add_only)], [("m", merge)])
 
 
 CASES = {
@@ -50,6 +45,60 @@ CASES = {
 def test_the_lists_decide(keep: bytes, add_only: bytes, path: str, owner: Owner, place: str | None) -> None:
     verdict = owning(keep, add_only).of(path, is_dir=path in ("", "a", "var/lib/dpkg"))
     assert (verdict.owner, verdict.rule and verdict.rule.place) == (owner, place)
+
+
+MERGED = {
+    "a path in a merge list is merged": (NEVER, NEVER, b"/etc/**\n", "etc/a/b", MERGE, "m:1"),
+    "three stars merge the directory, too": (NEVER, NEVER, b"/etc/***\n", "etc", MERGE, "m:1"),
+    "two stars leave it": (NEVER, NEVER, b"/etc/**\n", "etc", IMAGE, None),
+    "a directory covers what is in it": (NEVER, NEVER, b"/etc/\n", "etc/a/b", MERGE, "m:1"),
+    "the first match of a list decides": (NEVER, NEVER, b"merge=text /etc/b\n/etc/**\n", "etc/b", MERGE, "m:1"),
+    "a minus makes a path the image's": (NEVER, NEVER, b"- /etc/a/\n/etc/**\n", "etc/a", IMAGE, "m:1"),
+    "and what it holds": (NEVER, NEVER, b"- /etc/a/\n/etc/**\n", "etc/a/b/c", IMAGE, "m:1"),
+    "a minus inside a merged directory": (NEVER, NEVER, b"- b\n/etc/\n", "etc/a/b", IMAGE, "m:1"),
+    "keep is stronger": (b"/etc/a/b\n", NEVER, b"/etc/**\n", "etc/a/b", KEEP, "k:1"),
+    "nothing below a kept directory is merged": (b"/etc/a/\n", NEVER, b"/etc/**\n", "etc/a/b", KEEP, "k:1"),
+    "a plus in a keep list leaves a path to the others": (b"+ /etc/a/b\n- /etc/a/*\n", NEVER, b"/etc/**\n", "etc/a/b", MERGE, "m:1"),
+    "add-only is stronger": (NEVER, b"/etc/a/b\n", b"/etc/**\n", "etc/a/b", ADD_ONLY, "a:1"),
+    "nothing below an add-only directory is merged": (NEVER, b"/etc/a/\n", b"/etc/a/b\n", "etc/a/b", ADD_ONLY, "a:1"),
+    "what an add-only list excludes may be merged": (NEVER, b"- /etc/a/\n/etc/\n", b"/etc/\n", "etc/a", MERGE, "m:1"),
+    "and what is below it": (NEVER, b"- /etc/a/\n/etc/\n", b"/etc/\n", "etc/a/b", MERGE, "m:1"),
+    "an add-only list that ends with everything else": (NEVER, b"+ /var/\n- *\n", b"/etc/**\n", "etc/a/b", MERGE, "m:1"),
+    "a merge rule inside an add-only directory is for what leaves it": (NEVER, b"- c\n/etc/\n", b"/etc/a/b/\n", "etc/a/b/c", MERGE, "m:1"),
+    "and nothing else": (NEVER, b"- c\n/etc/\n", b"/etc/a/b/\n", "etc/a/b/d", ADD_ONLY, "a:2"),
+    "floating rules, which directories share": (NEVER, b"- c\na\n", b"b\n", "a/x/b/x/c", MERGE, "m:1"),
+    "nobody wants it": (NEVER, b"- *\n", b"- *\n", "etc", IMAGE, "m:1"),
+}
+
+
+@pytest.mark.parametrize(("keep", "add_only", "merge", "path", "owner", "place"), MERGED.values(), ids=MERGED)
+def test_a_merge_list_is_asked_last(keep: bytes, add_only: bytes, merge: bytes, path: str, owner: Owner, place: str | None) -> None:
+    verdict = owning(keep, add_only, merge).of(path, is_dir=path in ("etc", "etc/a"))
+    assert (verdict.owner, verdict.rule and verdict.rule.place) == (owner, place)
+
+
+def test_a_verdict_says_whether_lines_are_merged() -> None:
+    ownership = owning(merge=b"merge=text /etc/x/**\n/etc/**\n")
+    assert [rule.text_merge for path in ("etc/x/y", "etc/z") if (rule := ownership.of(path, is_dir=False).rule)] == [True, False]
+
+
+def test_a_rule_gives_all_its_paths_one_verdict() -> None:
+    ownership = owning(b"/srv/*\n", b"/var/**\n", b"/etc/**\n- *\n")
+    for one, other in (("srv/a", "srv/b"), ("var/a", "var/b/c"), ("etc/a", "etc/b/c"), ("usr", "opt")):
+        assert ownership.of(one, is_dir=False) is ownership.of(other, is_dir=False)
+
+
+def test_the_rules_come_in_the_order_in_which_they_are_asked() -> None:
+    assert [rule.place for rule in owning(b"/a\n/b\n", b"/c\n", b"/d\n").rules] == ["k:1", "k:2", "a:1", "m:1"]
+
+
+def test_releases_without_a_merge_list_merge_nothing() -> None:
+    assert Ownership.parse([("k", NEVER)], [("a", NEVER)]).of("etc/a", is_dir=False) == Verdict(IMAGE, None)
+
+
+def test_what_merges_is_still_merged_beside_a_foreign_mount() -> None:
+    ownership = owning(merge=b"/etc/**\n").with_kept(["etc/a"], "mounted")
+    assert [ownership.of(path, is_dir=True).owner for path in ("etc/a/x", "etc/b/x")] == [KEEP, MERGE]
 
 
 def test_a_rule_for_directories_spares_a_file_of_that_name() -> None:
@@ -119,114 +168,21 @@ def test_the_root_cannot_be_kept() -> None:
 
 
 MISSING = {
-    "no keep list": ([], [("a", NEVER)], "there is no keep list"),
-    "no add-only list": ([("k", NEVER)], [], "there is no add-only list"),
-    "an empty keep list": ([("k", b"")], [("a", NEVER)], "k: holds no rule"),
-    "an empty add-only list": ([("k", NEVER)], [("a", b"# none\n")], "a: holds no rule"),
+    "no keep list": ([], [("a", NEVER)], [], "there is no keep list"),
+    "no add-only list": ([("k", NEVER)], [], [], "there is no add-only list"),
+    "an empty keep list": ([("k", b"")], [("a", NEVER)], [], "k: holds no rule"),
+    "an empty add-only list": ([("k", NEVER)], [("a", b"# none\n")], [], "a: holds no rule"),
+    "an empty merge list": ([("k", NEVER)], [("a", NEVER)], [("m", b"\n")], "m: holds no rule"),
+    "one empty merge list of two": ([("k", NEVER)], [("a", NEVER)], [("m", NEVER), ("n", b"/a\n!\n")], "n: holds no rule"),
 }
+Lists = list[tuple[str, bytes]]
 
 
-@pytest.mark.parametrize(("keep", "add_only", "message"), MISSING.values(), ids=MISSING)
-def test_a_missing_list_is_never_nothing_to_keep(keep: list[tuple[str, bytes]], add_only: list[tuple[str, bytes]], message: str) -> None:
+@pytest.mark.parametrize(("keep", "add_only", "merge", "message"), MISSING.values(), ids=MISSING)
+def test_a_missing_list_is_never_nothing_to_keep(keep: Lists, add_only: Lists, merge: Lists, message: str) -> None:
     with pytest.raises(InvalidInput) as caught:
-        Ownership.parse(keep, add_only)
+        Ownership.parse(keep, add_only, merge)
     assert caught.value.message == message
-
-
-def library(*concerns: str) -> Ownership:
-    def lists(kind: str) -> Iterator[tuple[str, bytes]]:
-        for concern in concerns:
-            yield f"{concern}.{kind}", (LIBRARY / f"{concern}.{kind}").read_bytes()
-
-    return Ownership.parse(list(lists("exclude")), list(lists("add-only")))
-
-
-EVERY_NODE = {
-    IMAGE: """
-        usr usr/bin/true etc etc/pam.d/common-auth etc/ld.so.cache boot/vmlinuz-6.1.0 opt/x usr/lib/modules/6.1.0/kernel
-        etc/apt/sources.list var/lib/dpkg var/lib/dpkg/status var/lib/dpkg/info/bash.list var/lib/ucf/registry
-        var/lib/pam/auth etc/ssh etc/ssh/moduli etc/network etc/network/if-up.d/x etc/sudoers.d/nova-common
-        var/lib/apt/extended_states var/cache/debconf/config.dat var/cache/debconf/config.dat-old
-    """,
-    ADD_ONLY: """
-        home srv mnt media root root/.bashrc usr/local usr/local/bin/x var var/lib var/log/syslog var/lib/apt/lists/x
-        etc/passwd etc/group- etc/shadow etc/gshadow etc/subuid etc/machine-id etc/hostname etc/hosts etc/resolv.conf
-        etc/fstab etc/crypttab etc/netplan/01.yaml etc/network/interfaces etc/systemd/network/10.network etc/ssh/sshd_config
-        etc/sudoers.d/90-cloud-init-users etc/lvm/devices/system.devices etc/iscsi/initiatorname.iscsi
-        etc/systemd/system/mine.service etc/udev/rules.d/70-net.rules etc/sysctl.d/99-local.conf boot/grub boot/efi
-        etc/localtime etc/timezone etc/adjtime etc/systemd/system/ceph.target.wants/ceph-osd@3.service var/lib/ceph
-    """,
-    KEEP: """
-        home/me/.profile srv/data root/.ssh/authorized_keys etc/ssh/ssh_host_rsa_key etc/ssh/ssh_host_rsa_key.pub
-        etc/.pwd.lock var/lib/dpkg/lock var/lib/dpkg/lock-frontend var/lib/dpkg/triggers/Lock var/lib/apt/lists/lock
-        var/lib/systemd/random-seed boot/grub/grub.cfg boot/efi/EFI data data/x swapfile boot/lost+found
-        var/cache/debconf/passwords.dat
-    """,
-}
-
-
-@pytest.mark.parametrize(("path", "owner"), [(path, owner) for owner, paths in EVERY_NODE.items() for path in paths.split()])
-def test_the_base_lists_know_what_every_node_owns(path: str, owner: Owner) -> None:
-    directories = {
-        "etc",
-        "usr",
-        "etc/ssh",
-        "etc/network",
-        "boot/grub",
-        "boot/efi",
-        "data",
-        "boot/lost+found",
-        "var/lib/dpkg",
-        "var/lib/ceph",
-    }
-    is_dir = path in directories or path in ("home", "srv", "mnt", "media", "root", "usr/local", "var", "var/lib")
-    assert library("base").of(path, is_dir=is_dir).owner is owner
-
-
-BY_CONCERN = [
-    ("ceph", "var/lib/ceph/osd", ADD_ONLY),
-    ("ceph", "var/lib/ceph/osd/ceph-3", KEEP),
-    ("ceph", "var/lib/ceph/osd/ceph-3/block", KEEP),
-    ("ceph", "var/lib/ceph/0f1e2d/osd.3/config", KEEP),
-    ("ceph", "etc/ceph/ceph.conf", ADD_ONLY),
-    ("ceph", "etc/ceph/ceph.client.admin.keyring", KEEP),
-    ("libvirt-nova", "var/lib/nova/instances", ADD_ONLY),
-    ("libvirt-nova", "var/lib/nova/instances/i-1/disk", KEEP),
-    ("libvirt-nova", "etc/libvirt/qemu/i-1.xml", ADD_ONLY),
-    ("libvirt-nova", "etc/nova/rootwrap.conf", IMAGE),
-    ("openvswitch-neutron", "etc/openvswitch/conf.db", KEEP),
-    ("openvswitch-neutron", "etc/neutron/neutron.conf", ADD_ONLY),
-    ("openvswitch-neutron", "var/lib/neutron/dhcp", ADD_ONLY),
-    ("openvswitch-neutron", "var/lib/neutron/dhcp/n/leases", KEEP),
-    ("databases", "var/lib/mysql", ADD_ONLY),
-    ("databases", "var/lib/mysql/ibdata1", KEEP),
-    ("databases", "etc/rabbitmq/rabbitmq.conf", ADD_ONLY),
-]
-
-
-@pytest.mark.parametrize(("concern", "path", "owner"), BY_CONCERN)
-@pytest.mark.parametrize("base_first", [True, False], ids=["base first", "base last"])
-def test_a_concern_adds_its_own_in_either_order(concern: str, path: str, owner: Owner, base_first: bool) -> None:
-    ownership = library("base", concern) if base_first else library(concern, "base")
-    is_dir = path.rpartition("/")[2] in ("osd", "ceph-3", "instances", "dhcp", "mysql")
-    assert ownership.of(path, is_dir=is_dir).owner is owner
-
-
-CONCERNS = sorted({path.stem for path in LIBRARY.iterdir()})
-
-
-@pytest.mark.parametrize("concern", CONCERNS)
-def test_every_block_of_the_library_says_why(concern: str) -> None:
-    for path in sorted(LIBRARY.glob(f"{concern}.*")):
-        for block in path.read_text().split("\n\n"):
-            assert block.startswith("#"), f"{path.name}: {block.splitlines()[0]} has no reason"
-
-
-@pytest.mark.parametrize("concern", CONCERNS)
-def test_a_concern_never_keeps_a_directory_that_the_image_lives_in(concern: str) -> None:
-    for path in ("usr/bin/true", "etc/os-release", "boot/vmlinuz", "lib", "opt", "var/lib/dpkg/status"):
-        for asked in (*ancestors_of(path), path):
-            assert library(*{"base", concern}).of(asked, is_dir=asked != path).owner is not KEEP, asked
 
 
 NAMED = {

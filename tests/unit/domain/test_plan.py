@@ -48,7 +48,7 @@ def test_the_json_form() -> None:
         "source": "/srv",
         "counts": {"create": 1, "replace": 1, "metadata": 1, "delete": 1},
         "fetch_bytes": 2,
-        "staged": {"make": 3, "link": 1, "copy": 0, "fetch": 2, "join": 0},
+        "staged": {"make": 3, "link": 1, "copy": 0, "write": 0, "fetch": 2, "join": 0},
         "needs": {"/": {"size_bytes": 16 * MIB + 5 * 4096, "inodes": 69}},
         "exchanges": [{"kind": "swap", "path": "/usr"}, {"kind": "swap", "path": "/opt"}],
         "changes": [
@@ -58,6 +58,9 @@ def test_the_json_form() -> None:
             {"path": "/usr/old", "action": "delete", "reason": "not in the release"},
         ],
         "kept": [{"path": "/etc/me", "reason": "keep: the node's stays", "rule": "- /etc/me"}],
+        "conflicts": [],
+        "rules": [],
+        "accounts": [],
         "blockers": [{"path": "/", "problem": "is full", "hint": "prune"}],
     }
 

@@ -51,6 +51,39 @@ def test_in_an_add_only_list_a_plain_line_includes() -> None:
     assert [str(rule) for rule in rules] == ["+ /a", "- /b"]
 
 
+MERGES = {
+    "a plain line merges": (b"/a\n", ["+ /a"], [False]),
+    "prefixes decide": (b"+ /a\n- /b\n", ["+ /a", "- /b"], [False, False]),
+    "a merge by line": (b"merge=text /a b\n", ["merge=text /a b"], [True]),
+    "a name that starts like a merge": (b"+ merge=text /a\n", ["+ merge=text /a"], [False]),
+}
+
+
+@pytest.mark.parametrize(("text", "expected", "by_line"), MERGES.values(), ids=MERGES)
+def test_a_merge_list_has_a_third_prefix(text: bytes, expected: list[str], by_line: list[bool]) -> None:
+    rules = RuleList.parse(text, "list", plain_includes=True, text_merges=True).rules
+    assert ([str(rule) for rule in rules], [rule.text_merge for rule in rules]) == (expected, by_line)
+
+
+def test_to_other_lists_a_merge_is_a_name_as_to_rsync() -> None:
+    (rule,) = RuleList.parse(b"merge=text /a\n", "list").rules
+    assert (rule.pattern, rule.text_merge) == ("merge=text /a", False)
+
+
+BAD_MERGES = {
+    "another kind of merge": (b"/a\nmerge=json /a\n", "list:2: a merge that is none"),
+    "a merge without its space": (b"merge=text\n", "list:1: a merge that is none"),
+    "a merge of nothing": (b"merge=text \n", "list:1: a rule without a pattern"),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), BAD_MERGES.values(), ids=BAD_MERGES)
+def test_a_merge_that_cannot_be_meant_is_refused(text: bytes, message: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        RuleList.parse(text, "list", plain_includes=True, text_merges=True)
+    assert caught.value.message == message
+
+
 def test_joined_files_keep_order_source_and_line_of_every_rule() -> None:
     joined = RuleList.join([("one", b"# why\n/a\n"), ("two", b"\r\n\r\n+ /b\r\n/c")])
     assert joined.rules == (Rule("/a", False, "one", 2), Rule("/b", True, "two", 3), Rule("/c", False, "two", 4))
