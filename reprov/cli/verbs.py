@@ -32,13 +32,16 @@ VERBS = {
     "diff": Verb(Section.SERVER, "Show what changes between two releases."),
     "prune": Verb(Section.SERVER, "Delete old releases from the store."),
     "serve": Verb(Section.SERVER, "Serve the store to nodes, read-only, over rsync."),
+    "import-edeploy": Verb(Section.SERVER, "Turn eDeploy's metadata into a site directory."),
     "plan": Verb(Section.NODE, "Show everything that an upgrade would do, and why."),
     "upgrade": Verb(Section.NODE, "Stage a release and swap it in."),
     "rollback": Verb(Section.NODE, "Go back to the deployment before this one."),
     "status": Verb(Section.NODE, "Show the staged, the current and the previous deployment."),
     "history": Verb(Section.NODE, "List what was deployed, when, and how it ended."),
     "verify": Verb(Section.NODE, "Find what differs from the installed release."),
+    "conflicts": Verb(Section.NODE, "List and settle what node and release both changed."),
     "explain": Verb(Section.NODE, "Show whose a path is, and the rule that says so."),
+    "learn": Verb(Section.NODE, "Propose ownership lists for a node that runs."),
     "recover": Verb(Section.NODE, "Finish or undo an interrupted commit."),
 }
 
