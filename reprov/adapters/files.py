@@ -112,7 +112,7 @@ def digest_at(path: str, *, dir_fd: int) -> str:
 
 def digests_at(paths: list[str], *, dir_fd: int, progress: Progress | None = None) -> dict[str, str]:
     """sha256 in hex of many files below a directory, by path."""
-    return _each_at(lambda path: digest_at(path, dir_fd=dir_fd), paths, progress)
+    return _in_batches(lambda some: [digest_at(path, dir_fd=dir_fd) for path in some], paths, progress)
 
 
 class ReadBack(NamedTuple):
@@ -126,23 +126,26 @@ class ReadBack(NamedTuple):
 def read_back(paths: list[str], *, dir_fd: int, progress: Progress | None = None) -> dict[str, ReadBack]:
     """Read many files below a directory from the disk, whatever the page cache has of them (only what is not yet written stays)."""
 
-    def read(path: str) -> ReadBack:
-        fd = kernel.open_beneath(path, os.O_RDONLY, dir_fd=dir_fd)
-        try:
-            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
-            content = hashlib.sha256()
-            zeros: list[int] = []
-            position = 0
-            while block := os.read(fd, HOLE_BYTES):
-                content.update(block)
-                if block == _ZEROS:
-                    zeros.append(position)
-                position += len(block)
-            return ReadBack(content.hexdigest(), tuple(zeros))
-        finally:
-            os.close(fd)
+    def read_some(some: list[str]) -> list[ReadBack]:
+        block = bytearray(HOLE_BYTES)
+        return [_read_back(path, block, dir_fd) for path in some]
 
-    return _each_at(read, paths, progress)
+    return _in_batches(read_some, paths, progress)
+
+
+def _read_back(path: str, block: bytearray, dir_fd: int) -> ReadBack:
+    fd = kernel.open_beneath(path, os.O_RDONLY, dir_fd=dir_fd)
+    try:
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        content, zeros, position = hashlib.sha256(), [], 0
+        while size := os.readv(fd, (block,)):
+            content.update(memoryview(block)[:size])
+            if size == HOLE_BYTES and block == _ZEROS:
+                zeros.append(position)
+            position += size
+        return ReadBack(content.hexdigest(), tuple(zeros))
+    finally:
+        os.close(fd)
 
 
 def dig_holes(path: str, zeros: Iterable[int], *, dir_fd: int) -> None:
@@ -158,12 +161,12 @@ def dig_holes(path: str, zeros: Iterable[int], *, dir_fd: int) -> None:
         os.close(fd)
 
 
-def _each_at(read: Callable[[str], Found], paths: list[str], progress: Progress | None) -> dict[str, Found]:
-    """Apply a function that mostly computes without the interpreter lock to many paths."""
+def _in_batches(read: Callable[[list[str]], list[Found]], paths: list[str], progress: Progress | None) -> dict[str, Found]:
+    """Apply a function that mostly computes without the interpreter lock to many paths, some at a time."""
     batches = [paths[start : start + _HASH_BATCH] for start in range(0, len(paths), _HASH_BATCH)]
     found: dict[str, Found] = {}
     with ThreadPoolExecutor(_HASH_THREADS) as pool:
-        for batch, results in zip(batches, pool.map(lambda some: [read(path) for path in some], batches), strict=True):
+        for batch, results in zip(batches, pool.map(read, batches), strict=True):
             found.update(zip(batch, results, strict=True))
             if progress:
                 progress.advance(files=len(batch))

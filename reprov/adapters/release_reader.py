@@ -68,7 +68,7 @@ class ReleaseFiles:
         if cached := manifest_cache.load(cache, self.manifest_digest):
             return cached
         known = self.like.known_lines if self.like else {}
-        manifest = Manifest.parse(self._manifest_text(), str(self.directory / MANIFEST_NAME), known)
+        manifest = Manifest.parse(self.manifest_text, str(self.directory / MANIFEST_NAME), known)
         if self.may_cache:
             with suppress(OSError):  # a full disk costs time, nothing else
                 manifest_cache.save(manifest, cache, self.manifest_digest)
@@ -77,9 +77,11 @@ class ReleaseFiles:
     @cached_property
     def known_lines(self) -> dict[str, Entry]:
         """The entries by their lines in the text of the manifest."""
-        return self.manifest.lines_of(self._manifest_text())
+        return self.manifest.lines_of(self.manifest_text)
 
-    def _manifest_text(self) -> str:
+    @cached_property
+    def manifest_text(self) -> str:
+        """The mtree text; unpacking it needs no interpreter, so that a thread may do it beside."""
         file = self.directory / MANIFEST_NAME
         try:
             return gzip.decompress(file.read_bytes()).decode("ascii")

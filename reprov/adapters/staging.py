@@ -45,21 +45,22 @@ class Staging:
         may each build their own placements.
         """
         written: list[Placement] = []
+        folder: tuple[str, str] | None = None
+        # Runs for every path of a release: kept flat for speed.
         for placement in placements:
-            entry = placement.entry
-            own_fd, staged = self._volumes.own_fds[placement.volume], self._staged(placement.volume, entry.path)
-            self._make_parents(placement.volume, entry.path)
+            entry, volume, how, source = placement
+            own_fd, staged = self._volumes.own_fds[volume], self._staged(volume, entry.path)
+            if folder != (folder := (volume, parent_of(entry.path))):
+                self._make_parents(volume, entry.path)
             if entry.kind is Kind.DIR:
-                self._make_directory(placement.volume, entry.path)
+                self._make_directory(volume, entry.path)
                 self._directories.append(placement)
                 continue
-            if placement.how is How.LINK and self._link(entry, own_fd, staged):
-                progress.advance(files=1, size_bytes=entry.size)
-                continue
-            if placement.how is How.JOIN:
-                source = self._staged(placement.volume, placement.source)
-                os.link(source, staged, src_dir_fd=own_fd, dst_dir_fd=own_fd, follow_symlinks=False)
-                self._several_names |= {placement.source, entry.path}
+            if how is How.LINK and self._link(entry, own_fd, staged):
+                pass
+            elif how is How.JOIN:
+                os.link(self._staged(volume, source), staged, src_dir_fd=own_fd, dst_dir_fd=own_fd, follow_symlinks=False)
+                self._several_names |= {source, entry.path}
             else:
                 if self._make(placement, own_fd, staged):
                     written.append(placement)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from typing import Final
 
-from reprov.adapters.files import digest_at, opened_directory, read_entry
+from reprov.adapters.files import digest_at, kind_of, opened_directory, read_entry
 from reprov.adapters.statcache import StatCache
 from reprov.domain.comparison import covers
 from reprov.domain.entry import Entry, Kind
@@ -15,6 +15,7 @@ from reprov.domain.scan import Scan, Signature
 from reprov.events import Progress
 
 OWN_DIRECTORY: Final = ".reprov"
+_CLOCK_TICK_NS = 20_000_000  # what the kernel stamps a change with may lag by a tick: such a directory is looked at more closely
 NO_PROMISES: Final = Promises()
 # What a running system makes of its own accord and no image ships: the node's, whatever the lists say.
 _NODE_KINDS = (stat.S_IFSOCK, stat.S_IFIFO, stat.S_IFCHR, stat.S_IFBLK)
@@ -56,6 +57,55 @@ def survey(
         volumes=("", *sorted(surveyor.volumes - {""})),
         fenced=frozenset(surveyor.fences),
     )
+
+
+def is_unchanged(root_fd: int, scan: Scan, linked: Collection[str], *, scanned_at_ns: int) -> bool:
+    """Whether a tree is as a scan that began at `scanned_at_ns` found it; False also where only a full look could tell.
+
+    A directory whose ctime has not moved holds the same names for the same inodes. Files in `linked` have a second name in
+    the next tree, so that whatever is written into them is there, too: of those only the directory must be the same. Of
+    what is the node's, only what it is counts.
+    """
+    touched: set[str] = set()
+    for path, entry in scan.entries.items():
+        if path in linked:
+            continue
+        try:
+            status = os.stat(path or ".", dir_fd=root_fd, follow_symlinks=False)
+        except OSError:
+            return False
+        if path in scan.verdicts or path in scan.fenced:
+            if kind_of(status) is not entry.kind:
+                return False
+        elif signature_of(status) != scan.signatures[path] or status.st_ctime_ns > scanned_at_ns - _CLOCK_TICK_NS:
+            if entry.kind is not Kind.DIR or not read_entry(path, status, path or ".", dir_fd=root_fd).equals(_with_time(entry, status)):
+                return False
+            touched.add(path)
+    return all(_is_as_listed(root_fd, names, linked, scan) for names in _names_in(scan, touched).items())
+
+
+def _with_time(entry: Entry, status: os.stat_result) -> Entry:
+    return entry._replace(mtime_ns=status.st_mtime_ns)
+
+
+def _names_in(scan: Scan, directories: Collection[str]) -> dict[str, set[str]]:
+    names: dict[str, set[str]] = {directory: set() for directory in directories}
+    for path in scan.entries if directories else ():
+        directory, _, name = path.rpartition("/")
+        if path and directory in names:
+            names[directory].add(name)
+    return names
+
+
+def _is_as_listed(root_fd: int, listed: tuple[str, set[str]], linked: Collection[str], scan: Scan) -> bool:
+    """Whether a directory that somebody has touched (reprov's own probe is enough) still holds what it held."""
+    directory, names = listed
+    prefix = f"{directory}/" if directory else ""
+    with opened_directory(directory or ".", dir_fd=root_fd) as fd:
+        if set(os.listdir(fd)) - {OWN_DIRECTORY} != names:
+            return False
+        inodes = {name: os.stat(name, dir_fd=fd, follow_symlinks=False).st_ino for name in names if prefix + name in linked}
+    return all(scan.signatures[prefix + name].inode == inode for name, inode in inodes.items())
 
 
 class _Surveyor:

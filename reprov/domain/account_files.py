@@ -131,8 +131,7 @@ def _insert(keys: list[bytes | None], order: Sequence[bytes]) -> None:
     previous: bytes | None = None
     for number, key in enumerate(order):
         if key not in present:
-            following = next((later for later in order[number + 1 :] if later in present), None)
-            at = keys.index(previous) + 1 if previous else keys.index(following) if following else len(keys)
-            keys.insert(at, key)
+            neighbour = previous or next((later for later in order[number + 1 :] if later in present), None)
+            keys.insert(keys.index(neighbour) + (neighbour is previous) if neighbour else len(keys), key)
             present.add(key)
         previous = key

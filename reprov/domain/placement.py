@@ -82,6 +82,9 @@ def find_placements(
     apart = {entry.link_group for path, entry in target.items() if entry.link_group and path not in staged}
     for entry, volume in entries:
         clone = clones[volume] and entry.link_group not in apart
+        if not (clone or entry.link_group or entry.path in changes or entry.kind is not Kind.FILE) and may_link(entry):
+            placements.append(Placement(entry, volume, How.LINK, entry.path))  # nearly all of them
+            continue
         placement = _place(entry, volume, changes.get(entry.path), scan, known_at, at_hand, fetched, clone)
         if entry.link_group:
             first = first_of_group.setdefault((volume, entry.link_group), placement)

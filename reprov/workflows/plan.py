@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from reprov.adapters.release_reader import ReleaseFiles
 from reprov.adapters.rsync_program import installed_version
 from reprov.adapters.source import fetch_release
 from reprov.adapters.statcache import StatCache
-from reprov.adapters.survey import survey
+from reprov.adapters.survey import is_unchanged, survey
 from reprov.adapters.volumes import can_clone, room_of
 from reprov.domain.comparison import Blocker, Change, Installed, compare, covers
 from reprov.domain.entry import Entry, Kind, is_below, parent_of, show
@@ -55,10 +56,14 @@ class Prepared:
     """The same, where what a merge leaves to the node is kept."""
     stays: Callable[[str], bool]
     """Whether a merge has left a path to the node."""
+    scanned_at_ns: int
+    """When the scan began."""
     watch: MountWatch
 
     def look_again(self, root_fd: int, linked: Mapping[str, Signature]) -> Scan:
         """The node as it is now, merged again; the live files in `linked` have been linked since, which moved their ctime."""
+        if is_unchanged(root_fd, self.seen, linked, scanned_at_ns=self.scanned_at_ns):
+            return self.scan
         known = record.known_of(self.seen)
         seen = survey(
             root_fd,
@@ -89,9 +94,11 @@ def prepared(node: Node, source: Source, release: ReleaseId, folder: Path, monit
 
     The plan may have blockers; it is the caller's to refuse. While the block lasts, the mount table is watched.
     """
-    with phase(monitor, "release", f"Fetching the files of {release}"), ThreadPoolExecutor(1) as beside:
+    with phase(monitor, "release", f"Fetching the files of {release}"), ThreadPoolExecutor(2) as beside:
         fetching = beside.submit(fetch_release, source, release, folder, node.state.release_directory(release))
         installed = node.installed()
+        if installed and installed.release.id != release:
+            beside.submit(lambda: installed.manifest_text)
         cache = record.load_live(node, installed)
         fetching.result()
         target = ReleaseFiles.load(folder, like=installed)
@@ -99,6 +106,7 @@ def prepared(node: Node, source: Source, release: ReleaseId, folder: Path, monit
         files = len(target.manifest.entries)
     with MountWatch(node.root) as watch, opened_directory(node.root) as root_fd:
         volumes, fences = sort_mounts(watch.mounts, target)
+        scanned_at_ns = time.time_ns()
         with phase(monitor, "scan", "Reading the node", files=files) as progress:
             promised = node.promises(installed)
             seen = survey(
@@ -145,7 +153,7 @@ def prepared(node: Node, source: Source, release: ReleaseId, folder: Path, monit
             costs=needs,
             blockers=blockers,
         )
-        yield Prepared(plan, target, installed, promised, wanted, merging.contents, seen, scan, merging.merged.stays, watch)
+        yield Prepared(plan, target, installed, promised, wanted, merging.contents, seen, scan, merging.merged.stays, scanned_at_ns, watch)
 
 
 def refuse_blocked(plan: Plan) -> None:

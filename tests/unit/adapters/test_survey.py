@@ -2,13 +2,15 @@
 
 import os
 import socket
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from reprov.adapters.files import opened_directory, read_entry, scan_tree
 from reprov.adapters.statcache import EMPTY, StatCache
-from reprov.adapters.survey import NO_PROMISES, survey
+from reprov.adapters.survey import NO_PROMISES, is_unchanged, survey
 from reprov.domain.entry import Entry
 from reprov.domain.ownership import Owner, Promises
 from reprov.domain.scan import Scan
@@ -108,3 +110,59 @@ def test_what_goes_while_it_is_looked_at_was_never_there(root: Path, monkeypatch
     found = surveyed(root)
     assert not {"etc/hostname", "usr/old"} & (found.entries.keys() | found.signatures.keys() | found.verdicts.keys())
     assert "usr/bin/a" in found.entries
+
+
+LINKED = ("usr/bin/a", "usr/old")
+
+
+def replaced(file: Path) -> None:
+    """As dpkg and editors do it: another inode under the name."""
+    other = file.with_name("other")
+    other.write_text("other")
+    other.replace(file)
+
+
+def written_into(file: Path) -> None:
+    with file.open("a") as out:
+        out.write("more")
+
+
+SINCE: dict[str, tuple[Callable[[Path], object], bool]] = {
+    "nothing": (lambda root: None, True),
+    "what is written into a linked file is in both trees": (lambda root: written_into(root / "usr/bin/a"), True),
+    "what is written into another file is not": (lambda root: written_into(root / "etc/conf"), False),
+    "a linked file was replaced": (lambda root: replaced(root / "usr/bin/a"), False),
+    "a file came": (lambda root: (root / "usr/bin/b").write_text("b"), False),
+    "a file went": (lambda root: (root / "usr/bin/a").unlink(), False),
+    "a directory came": (lambda root: (root / "etc/new").mkdir(), False),
+    "a file came and went, as in a probe": (lambda root: ((root / "usr/bin/b").write_text("b"), (root / "usr/bin/b").unlink()), True),
+    "the mode of a directory changed": (lambda root: (root / "usr/bin").chmod(0o700), False),
+    "the mode of a file changed": (lambda root: (root / "etc/conf").chmod(0o600), False),
+    "something of the node's changed": (lambda root: written_into(root / "etc/hostname"), True),
+    "something came into a directory of the node's": (lambda root: (root / "etc/keys/new").write_text("k"), True),
+    "something of the node's went": (lambda root: (root / "etc/hostname").unlink(), False),
+    "something of the node's became a link": (
+        lambda root: ((root / "etc/hostname").unlink(), (root / "etc/hostname").symlink_to("/elsewhere")),
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "unchanged"), SINCE.values(), ids=SINCE)
+def test_a_second_look_sees_what_would_be_lost(root: Path, change: Callable[[Path], object], unchanged: bool) -> None:
+    (root / "etc/conf").write_text("conf")
+    time.sleep(0.03)  # the clock that stamps ctimes must have moved on
+    scanned_at_ns = time.time_ns()
+    scan = surveyed(root)
+    time.sleep(0.03)
+    change(root)
+    with opened_directory(root) as fd:
+        assert is_unchanged(fd, scan, LINKED, scanned_at_ns=scanned_at_ns) is unchanged
+
+
+def test_what_changed_in_the_instant_of_the_scan_is_looked_at_in_full(root: Path) -> None:
+    written_into(root / "usr/earlier")
+    (root / "etc/conf").write_text("conf")
+    scan = surveyed(root)
+    with opened_directory(root) as fd:
+        assert not is_unchanged(fd, scan, LINKED, scanned_at_ns=time.time_ns())

@@ -332,6 +332,9 @@ PASSWORDS = {
             AccountNote(GSHADOW, "a, which had no entry, gets one without a password"),
         ),
     ),
+    "but what stands for users of a directory service gets none": Merge(
+        None, etc(b"+nis:x:0:0:::\n-nis:x:0:0:::\n", b"", b"", b""), etc(shadow=b""), etc(b"+nis:x:0:0:::\n-nis:x:0:0:::\n", b"", b"", b"")
+    ),
     "but one whose password is in passwd gets none": Merge(
         None, etc(b"a:$y$b:100:0::/:/\n", b"a:*:100:\n"), etc(), etc(b"a:$y$b:100:0::/:/\n", b"a:*:100:\n")
     ),
@@ -448,8 +451,8 @@ BLOCKED = {
         [both(PASSWD, "uid", 5, "play", "games"), both(GROUP, "gid", 60, "new", "old")],
     ),
     "it is a person's": Blocked(
-        etc(ALICE, b"alice:x:1000:\n"),
-        etc(ALICE, b"alice:x:1000:\n"),
+        etc(b"alice:x:1000:0:::\n", b"alice:x:1000:\n"),
+        etc(b"alice:x:1000:0:::\n", b"alice:x:1000:\n"),
         etc(b"cloud:x:1000:0:::\n", b"cloud:x:1000:\n"),
         [both(PASSWD, "uid", 1000, "cloud", "alice"), both(GROUP, "gid", 1000, "cloud", "alice")],
     ),
