@@ -13,7 +13,7 @@ class ExitCode(IntEnum):
     DONE = 0
     FAILED = 1  # and the node is as it was
     INVALID = 2  # wrong usage or invalid input file
-    PENDING = 3  # plan: there is something to do; verify: drift
+    PENDING = 3  # plan: there is something to do; verify: drift; conflicts: there are some
     REFUSED = 4  # a guard said no
     ROLLED_BACK = 5
     NEEDS_ATTENTION = 6  # neither old nor new could be confirmed

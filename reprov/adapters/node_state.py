@@ -9,6 +9,7 @@
     staged/  incoming/           the next tree; what is being fetched for it
     leftover/                    a staged tree that was given up: what was fetched for it may serve again
     candidate/                   the files of a release that is being planned
+    settling/                    what `conflicts --take theirs` is about to put in its place
     previous/                    the tree before the last commit
     previous.journal             how it was replaced
     previous.record              its stat record

@@ -127,6 +127,16 @@ def written_into(file: Path) -> None:
         out.write("more")
 
 
+def came_and_went(root: Path) -> None:
+    (root / "usr/bin/b").write_text("b")
+    (root / "usr/bin/b").unlink()
+
+
+def became_a_link(root: Path) -> None:
+    (root / "etc/hostname").unlink()
+    (root / "etc/hostname").symlink_to("/elsewhere")
+
+
 SINCE: dict[str, tuple[Callable[[Path], object], bool]] = {
     "nothing": (lambda root: None, True),
     "what is written into a linked file is in both trees": (lambda root: written_into(root / "usr/bin/a"), True),
@@ -135,16 +145,13 @@ SINCE: dict[str, tuple[Callable[[Path], object], bool]] = {
     "a file came": (lambda root: (root / "usr/bin/b").write_text("b"), False),
     "a file went": (lambda root: (root / "usr/bin/a").unlink(), False),
     "a directory came": (lambda root: (root / "etc/new").mkdir(), False),
-    "a file came and went, as in a probe": (lambda root: ((root / "usr/bin/b").write_text("b"), (root / "usr/bin/b").unlink()), True),
+    "a file came and went, as in a probe": (came_and_went, True),
     "the mode of a directory changed": (lambda root: (root / "usr/bin").chmod(0o700), False),
     "the mode of a file changed": (lambda root: (root / "etc/conf").chmod(0o600), False),
     "something of the node's changed": (lambda root: written_into(root / "etc/hostname"), True),
     "something came into a directory of the node's": (lambda root: (root / "etc/keys/new").write_text("k"), True),
     "something of the node's went": (lambda root: (root / "etc/hostname").unlink(), False),
-    "something of the node's became a link": (
-        lambda root: ((root / "etc/hostname").unlink(), (root / "etc/hostname").symlink_to("/elsewhere")),
-        False,
-    ),
+    "something of the node's became a link": (became_a_link, False),
 }
 
 
