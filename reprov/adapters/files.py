@@ -123,20 +123,21 @@ class ReadBack(NamedTuple):
     """Where it is nothing but zeros for `HOLE_BYTES`, and could have a hole."""
 
 
-def read_back(paths: list[str], *, dir_fd: int, progress: Progress | None = None) -> dict[str, ReadBack]:
-    """Read many files below a directory from the disk, whatever the page cache has of them (only what is not yet written stays)."""
+def read_back(paths: list[str], *, dir_fd: int, from_disk: bool, progress: Progress | None = None) -> dict[str, ReadBack]:
+    """Read many files below a directory; `from_disk` drops their cached pages first (those that are not yet written stay)."""
 
     def read_some(some: list[str]) -> list[ReadBack]:
         block = bytearray(HOLE_BYTES)
-        return [_read_back(path, block, dir_fd) for path in some]
+        return [_read_back(path, block, dir_fd, from_disk) for path in some]
 
     return _in_batches(read_some, paths, progress)
 
 
-def _read_back(path: str, block: bytearray, dir_fd: int) -> ReadBack:
+def _read_back(path: str, block: bytearray, dir_fd: int, from_disk: bool) -> ReadBack:
     fd = kernel.open_beneath(path, os.O_RDONLY, dir_fd=dir_fd)
     try:
-        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        if from_disk:
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
         content, zeros, position = hashlib.sha256(), [], 0
         while size := os.readv(fd, (block,)):
             content.update(memoryview(block)[:size])

@@ -7,12 +7,14 @@ import ctypes
 import errno
 import fcntl
 import os
+import re
 import struct
 from typing import Final
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 AT_SYMLINK_NOFOLLOW: Final = 0x100
+_AT_EMPTY_PATH: Final = 0x1000
 _RENAME_EXCHANGE: Final = 2
 _FICLONE: Final = 0x40049409
 _FALLOC_FL_KEEP_SIZE: Final = 0x01
@@ -26,6 +28,8 @@ _RESOLVE_NO_MAGICLINKS: Final = 0x02
 _RESOLVE_NO_SYMLINKS: Final = 0x04
 _RESOLVE_BENEATH: Final = 0x08
 _RESOLVE_IN_ROOT: Final = 0x10
+
+_KERNEL_VERSION: Final = re.compile(r"(\d+)\.(\d+)")
 
 IMMUTABLE: Final = 0x10
 APPEND_ONLY: Final = 0x20
@@ -66,6 +70,12 @@ def syncfs(fd: int) -> None:
     _check(_libc.syncfs(fd))
 
 
+def syncfs_tells_errors() -> bool:
+    """Whether `syncfs` raises when the write-back of something failed: since Linux 5.8 (syncfs(2))."""
+    found = _KERNEL_VERSION.match(os.uname().release)
+    return found is not None and (int(found[1]), int(found[2])) >= (5, 8)
+
+
 def clone(source_fd: int, destination_fd: int) -> None:
     """Make the destination share the source's blocks (FICLONE); raises where the filesystem cannot."""
     fcntl.ioctl(destination_fd, _FICLONE, source_fd)
@@ -100,6 +110,18 @@ def birth_time_ns(path: str, *, dir_fd: int) -> int:
     if not buffer.mask & _STATX_BTIME:
         return 0
     return int(buffer.btime.seconds) * 1_000_000_000 + int(buffer.btime.nanoseconds)
+
+
+def fixed_flags(path: str, *, dir_fd: int) -> int:
+    """IMMUTABLE and APPEND_ONLY of a path of any kind, which is not opened for it; 0 where the filesystem has none."""
+    buffer = _Statx()
+    _check(_libc.statx(dir_fd, os.fsencode(path), AT_SYMLINK_NOFOLLOW, 0, ctypes.byref(buffer)), path)
+    return int(buffer.attributes) & (IMMUTABLE | APPEND_ONLY)
+
+
+def change_owner(fd: int, uid: int, gid: int) -> None:
+    """Give what a descriptor shows, also one opened with O_PATH and a symlink itself, another owner."""
+    _check(_libc.fchownat(fd, b"", ctypes.c_uint(uid), ctypes.c_uint(gid), _AT_EMPTY_PATH))
 
 
 def open_beneath(path: str, flags: int, *, dir_fd: int, same_mount: bool = False) -> int:

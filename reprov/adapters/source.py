@@ -135,7 +135,7 @@ def _rsync(source: Source) -> tuple[str, ...]:
     if source.remote_shell:
         return ("rsync", f"--rsh={' '.join(source.remote_shell)}", f"--timeout={_SILENCE_TIMEOUT_S}")
     if source.prefix.startswith("rsync://"):
-        return ("rsync", f"--contimeout={_CONNECT_TIMEOUT_S}", f"--timeout={_SILENCE_TIMEOUT_S}")
+        return ("rsync", "--sockopts=TCP_NODELAY", f"--contimeout={_CONNECT_TIMEOUT_S}", f"--timeout={_SILENCE_TIMEOUT_S}")
     return ("rsync",)
 
 

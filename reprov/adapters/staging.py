@@ -86,13 +86,15 @@ class Staging:
                 self._remember(path, staged, own_fd)
 
     def verify(self, written: Sequence[Placement], progress: Progress) -> None:
-        """Read files that were written back from the disk and check their digests: what came over the wire is believed only now.
+        """Read files that were written, and synced, back and check their digests: what came over the wire is believed only now.
 
+        Whether they are on the disk the sync has told; where it cannot (before Linux 5.8), they are read from the disk.
         Long runs of zeros become holes: no manifest says which files are sparse, but a disk image that is must not fill the disk.
         """
         for volume, own_fd in self._volumes.own_fds.items():
             wanted = {self._staged(volume, placement.entry.path): placement.entry for placement in written if placement.volume == volume}
-            for staged, found in read_back(list(wanted), dir_fd=own_fd, progress=progress).items():
+            from_disk = not kernel.syncfs_tells_errors()
+            for staged, found in read_back(list(wanted), dir_fd=own_fd, from_disk=from_disk, progress=progress).items():
                 entry = wanted[staged]
                 if found.digest != entry.digest:
                     raise ReprovError(

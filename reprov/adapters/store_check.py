@@ -127,7 +127,7 @@ def _check_tree(
             inodes[path] = inode
     damages += [Damage(release, show(path), "missing") for path in missing]
     unread = {inode: path for path, inode in inodes.items() if inode not in known}
-    read = read_back(list(unread.values()), dir_fd=tree_fd, progress=progress)
+    read = read_back(list(unread.values()), dir_fd=tree_fd, from_disk=True, progress=progress)
     known.update((inode, read[path].digest) for inode, path in unread.items())
     for path, inode in inodes.items():
         if known[inode] != entries[path].digest:

@@ -1,4 +1,4 @@
-"""Plan -> staged: the next tree beside the live one, complete, on the disk, and read back from it."""
+"""Plan -> staged: the next tree beside the live one, complete, on the disk, and read back."""
 
 import json
 import os
@@ -96,7 +96,7 @@ def _fill(node: Node, staging: Staging, plan: Plan, volumes: Volumes, monitor: M
 
 
 class _Intake:
-    """Files as they arrive: each is put in its place, and batches are written back, read back from the disk and compared beside."""
+    """Files as they arrive: each is put in its place, and batches are written back, read back and compared beside."""
 
     def __init__(
         self,

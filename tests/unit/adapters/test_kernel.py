@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -119,3 +120,19 @@ def test_syncing_is_about_a_filesystem_and_wants_a_descriptor(fd: int) -> None:
     kernel.syncfs(fd)
     with pytest.raises(OSError, match="Bad file descriptor"):
         kernel.syncfs(-1)
+
+
+@pytest.mark.parametrize(
+    ("release", "tells"),
+    [
+        ("4.18.0-553.el8.x86_64", False),
+        ("5.7.19", False),
+        ("5.8.0-rc1", True),
+        ("6.1.0-50-amd64", True),
+        ("10.0", True),
+        ("strange", False),
+    ],
+)
+def test_since_when_a_sync_tells_of_errors(monkeypatch: pytest.MonkeyPatch, release: str, tells: bool) -> None:
+    monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(release=release))
+    assert kernel.syncfs_tells_errors() is tells

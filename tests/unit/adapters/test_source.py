@@ -54,7 +54,7 @@ def answering(monkeypatch: pytest.MonkeyPatch, *answers: Answer) -> list[tuple[s
 def test_versions_are_the_folders_that_are_not_being_made(monkeypatch: pytest.MonkeyPatch) -> None:
     started = answering(monkeypatch, Answer(stdout=LISTING))
     assert list_versions(DAEMON, "base") == ["1.0", "1.1~rc 1"]
-    assert started == [("rsync", "--contimeout=10", "--timeout=60", "--list-only", "rsync://install:8730/releases/base/")]
+    assert started == [("rsync", "--sockopts=TCP_NODELAY", "--contimeout=10", "--timeout=60", "--list-only", "rsync://install:8730/releases/base/")]
 
 
 def test_an_unknown_role_has_no_versions(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,7 +65,11 @@ def test_an_unknown_role_has_no_versions(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize(
     ("text", "begins"),
     [
-        pytest.param("rsync://h:8730", ("rsync", "--contimeout=10", "--timeout=60"), id="a daemon that must answer in time"),
+        pytest.param(
+            "rsync://h:8730",
+            ("rsync", "--sockopts=TCP_NODELAY", "--contimeout=10", "--timeout=60"),
+            id="a daemon that must answer in time",
+        ),
         pytest.param(
             "ssh://u@h:2222/srv",
             ("rsync", "--rsh=ssh -o BatchMode=yes -o ConnectTimeout=10 -p 2222", "--timeout=60"),
