@@ -6,15 +6,18 @@ With it, anything that stops in the middle can be told apart op by op, and undon
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, NamedTuple
 
+from reprov.domain import owner_change
 from reprov.domain.entry import Entry, Kind, is_below, show
+from reprov.domain.owner_change import OwnerChange
 from reprov.domain.scan import volume_holding
 from reprov.domain.units import Op, OpKind
 from reprov.errors import NeedsAttention
 
 JOURNAL_FORMAT = 1
+OWNERS_FORMAT = 2
+"""Of a journal with owner changes: whoever does not know them must not decide over such a commit."""
 
 
 class Identity(NamedTuple):
@@ -62,14 +65,6 @@ class Written(NamedTuple):
     digest: str
 
 
-class Progressed(StrEnum):
-    """How far the ops of a journal got on disk."""
-
-    NONE = "none"
-    SOME = "some"
-    ALL = "all"
-
-
 @dataclass(frozen=True, slots=True)
 class Journal:
     """One commit, in the order in which it happens."""
@@ -82,6 +77,8 @@ class Journal:
     rebuilt: tuple[str, ...]
     directories: tuple[DirectoryChange, ...]
     written: tuple[Written, ...] = ()
+    owners: tuple[OwnerChange, ...] = ()
+    """What is the node's and follows an account to another id."""
 
     def mark_of(self, index: int) -> str:
         """What the `trusted.reprov.op` attribute of an op's new top says."""
@@ -143,7 +140,7 @@ class Journal:
     def to_json(self) -> str:
         """The text of the journal file."""
         fields = {
-            "format": JOURNAL_FORMAT,
+            "format": OWNERS_FORMAT if self.owners else JOURNAL_FORMAT,
             "transaction": self.transaction,
             "volumes": self.volumes,
             "ops": [[entry.op.kind, entry.op.path, entry.op.volume, *entry.new, *entry.old] for entry in self.ops],
@@ -151,6 +148,7 @@ class Journal:
             "rebuilt": self.rebuilt,
             "directories": [[item.path, _metadata(item.before), _metadata(item.after)] for item in self.directories],
             "written": self.written,
+            **({"owners": owner_change.to_fields(self.owners)} if self.owners else {}),
         }
         return json.dumps(fields) + "\n"
 
@@ -159,7 +157,7 @@ class Journal:
         """Read what `to_json` wrote. Raises `NeedsAttention`: a journal that cannot be read decides nothing."""
         try:
             fields = json.loads(text)
-            if fields["format"] != JOURNAL_FORMAT:
+            if fields["format"] not in (JOURNAL_FORMAT, OWNERS_FORMAT):
                 raise ValueError(f"format {fields['format']}")
             return cls(
                 transaction=str(fields["transaction"]),
@@ -174,18 +172,12 @@ class Journal:
                     DirectoryChange(path, _entry(path, before), _entry(path, after)) for path, before, after in fields["directories"]
                 ),
                 written=tuple(Written(path, digest) for path, digest in fields["written"]),
+                owners=owner_change.of_fields(fields["owners"]) if fields["format"] == OWNERS_FORMAT else (),
             )
         except (ValueError, KeyError, TypeError) as error:
             raise NeedsAttention(
                 f"{source}: the journal cannot be read ({error})", hint="do not remove /.reprov; see reprov(8), RECOVERY"
             ) from None
-
-
-def progressed(done: Sequence[bool]) -> Progressed:
-    """How far a commit got, from what was found of each of its ops."""
-    if all(done):
-        return Progressed.ALL
-    return Progressed.SOME if any(done) else Progressed.NONE
 
 
 def _metadata(entry: Entry) -> list[Any]:

@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
+from typing import Final
 
 from reprov.adapters import exchange, kept, kernel
+from reprov.adapters.chown import change_owners
 from reprov.adapters.discard import discard
 from reprov.adapters.files import apply_metadata
 from reprov.adapters.kept import OwnedByNode
@@ -19,12 +21,15 @@ from reprov.adapters.locks import quiet_writers
 from reprov.adapters.mounts import MountWatch
 from reprov.adapters.node_state import INCOMING, LEFTOVER, PREVIOUS, STAGED, NodeState
 from reprov.adapters.volumes import Volumes
-from reprov.domain.entry import Entry
+from reprov.domain.entry import Entry, show
 from reprov.domain.journal import DirectoryChange, Journal, JournalOp, Side, Written
+from reprov.domain.owner_change import OwnerChange, with_changes
 from reprov.domain.scan import volume_holding
 from reprov.domain.units import Op, OpKind
 from reprov.errors import NeedsAttention, ReprovError
+from reprov.events import Monitor, Note, NullMonitor
 
+_QUIET: Final = NullMonitor()
 _HELD_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -37,6 +42,7 @@ class Exchange:
     rebuilt: tuple[str, ...]
     directories: tuple[DirectoryChange, ...]
     written: tuple[Written, ...]
+    owners: tuple[OwnerChange, ...] = ()
 
 
 def commit(
@@ -48,12 +54,14 @@ def commit(
     watch: MountWatch,
     seal: Callable[[float], None],
     check: Callable[[], None] = lambda: None,
+    monitor: Monitor = _QUIET,
 ) -> tuple[Journal, float]:
     """Exchange everything, or leave everything as it was. Returns the journal and how long the tree was mixed, in seconds.
 
     The caller holds signals off and has written that the commit begins. When the exchanges are durable, `check` looks at the
     new tree, then `seal` writes the final state, given the seconds; if either raises, they are undone like after any other
     failure. Then the caller calls `finish`. Raises what went wrong after a complete undo, `NeedsAttention` when even that failed.
+    The monitor hears of files that were to change their owner and have another one by now.
     """
     with quiet_writers(volumes.root_fd):
         try:
@@ -72,13 +80,16 @@ def commit(
                 set_directories([(change.path, change.after) for change in journal.directories], volumes)
                 window_s = time.monotonic() - started_at
                 kept.reconcile(volumes, journal, owned)
+                if journal.owners:
+                    move_owners(volumes, journal, monitor, forward=True)
+                    window_s = time.monotonic() - started_at  # until now, files were not yet whose they are
                 volumes.sync()
                 check()
                 release_ballast(volumes)
                 seal(window_s)
             except BaseException as error:
                 release_ballast(volumes)
-                undo(state, volumes, journal, owned, cause=error)
+                undo(state, volumes, journal, owned, monitor, cause=error)
                 raise
         finally:
             release_ballast(volumes)
@@ -106,7 +117,15 @@ def finish(volumes: Volumes, journal: Journal) -> None:
     volumes.sync()
 
 
-def undo(state: NodeState, volumes: Volumes, journal: Journal, owned: OwnedByNode, *, cause: BaseException | None = None) -> None:
+def undo(
+    state: NodeState,
+    volumes: Volumes,
+    journal: Journal,
+    owned: OwnedByNode,
+    monitor: Monitor = _QUIET,
+    *,
+    cause: BaseException | None = None,
+) -> None:
     """Put the live tree back as it was before the commit, from whatever point it got to, and drop the journal.
 
     Raises `NeedsAttention` when it cannot.
@@ -126,6 +145,7 @@ def undo(state: NodeState, volumes: Volumes, journal: Journal, owned: OwnedByNod
             if entry.op.kind in (OpKind.SWAP, OpKind.CREATE):
                 exchange.clear_marks(volumes, entry.op)
         set_directories([(change.path, change.before) for change in journal.directories], volumes)
+        move_owners(volumes, journal, monitor, forward=False)
         volumes.sync()
         # Without it first, an undo that is begun anew would take what is released here for what the node has removed.
         state.drop_journal()
@@ -136,6 +156,15 @@ def undo(state: NodeState, volumes: Volumes, journal: Journal, owned: OwnedByNod
         raise NeedsAttention(
             f"the commit could not be undone: {said}", hint="do not reboot; `reprov recover` tries again when the reason is gone"
         ) from cause or error
+
+
+def move_owners(volumes: Volumes, journal: Journal, monitor: Monitor, *, forward: bool) -> None:
+    """Give the node's files to where their accounts move, or back; durable, also where no volume is. Safe to repeat.
+
+    After `kept.reconcile`: a file that was replaced meanwhile is at its place only then.
+    """
+    for path in change_owners(volumes.root_fd, journal.owners, forward=forward):
+        monitor.emit(Note(f"{show(path)} has another owner by now than when the plan was made; it was left alone"))
 
 
 def take_previous(volumes: Volumes) -> None:
@@ -186,7 +215,9 @@ def _prepare(volumes: Volumes, transaction: str, todo: Exchange, owned: OwnedByN
     for index, entry in enumerate(ops):
         if entry.op.kind in (OpKind.SWAP, OpKind.CREATE):
             exchange.set_mark(volumes, entry.op, f"{transaction}:{index}")
-    return Journal(transaction, volume_names, tuple(ops), linked, todo.rebuilt, todo.directories, todo.written)
+    owners = {change.path: change for change in todo.owners}
+    directories = tuple(item._replace(after=with_changes(item.after, owners.get(item.path))) for item in todo.directories)
+    return Journal(transaction, volume_names, tuple(ops), linked, todo.rebuilt, directories, todo.written, todo.owners)
 
 
 def _identified(volumes: Volumes, op: Op, live: Side | None, staged: Side | None) -> JournalOp:

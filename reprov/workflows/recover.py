@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from reprov.adapters.kept import OwnedByNode, reconcile, release_all
+from reprov.adapters.kept import OwnedByNode, release_all
 from reprov.adapters.release_reader import ReleaseFiles
 from reprov.adapters.staging import set_aside, unstage
 from reprov.adapters.volumes import Volumes, clear_probe, opened_volumes
 from reprov.domain.deployment import IN_FLIGHT, Deployment, State
 from reprov.domain.entry import ancestors_of
-from reprov.domain.journal import Journal, Progressed, progressed
+from reprov.domain.journal import Journal
 from reprov.errors import NeedsAttention
 from reprov.events import Event, Monitor, Note
 from reprov.workflows.commit import (
@@ -20,7 +20,6 @@ from reprov.workflows.commit import (
     has_staged,
     put_back_previous,
     release_ballast,
-    set_directories,
     signals_held,
     undo,
 )
@@ -72,7 +71,7 @@ def settle(node: Node, monitor: Monitor) -> None:
         if journal is None:
             _abandon_unstarted(node, volumes, deployment, monitor)
         elif deployment.state in IN_FLIGHT:
-            _finish_or_undo(node, volumes, deployment, journal, monitor)
+            _undo_unsealed(node, volumes, deployment, journal, monitor)
         else:
             _finish_committed(node, volumes, deployment, journal, monitor)
 
@@ -92,17 +91,10 @@ def _abandon_unstarted(node: Node, volumes: Volumes, deployment: Deployment, mon
     monitor.emit(Note(f"cleaned up after a run that ended while {deployment.state}; the node is as it was before it"))
 
 
-def _finish_or_undo(node: Node, volumes: Volumes, deployment: Deployment, journal: Journal, monitor: Monitor) -> None:
+def _undo_unsealed(node: Node, volumes: Volumes, deployment: Deployment, journal: Journal, monitor: Monitor) -> None:
+    """Nobody has sealed it: even if every exchange is on disk, what was to be looked at before the seal may not have been."""
     owned = _ownership_of(node, deployment, journal)
-    if progressed(find_done(volumes, journal)) is Progressed.ALL:
-        set_directories([(change.path, change.after) for change in journal.directories], volumes)
-        reconcile(volumes, journal, owned)
-        volumes.sync()
-        final = State.ROLLED_BACK if deployment.state is State.ROLLING_BACK else State.COMMITTED
-        node.state.write_deployment(deployment.committed(now(), final), note="finished after an interruption")
-        _finish_committed(node, volumes, node.state.deployment(), journal, monitor)
-        return
-    undo(node.state, volumes, journal, owned)
+    undo(node.state, volumes, journal, owned, monitor)
     if deployment.state is State.ROLLING_BACK:
         put_back_previous(volumes)
     else:
@@ -126,7 +118,7 @@ def _finish_committed(node: Node, volumes: Volumes, deployment: Deployment, jour
 
 def _is_all_done(volumes: Volumes, journal: Journal, monitor: Monitor) -> bool:
     try:
-        return progressed(find_done(volumes, journal)) is Progressed.ALL
+        return all(find_done(volumes, journal))
     except NeedsAttention as error:
         # The system has been running since the state was written: it may well have replaced a file that had been exchanged.
         monitor.emit(Note(f"{error.message}; taken as changed after the commit"))

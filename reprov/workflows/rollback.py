@@ -1,6 +1,7 @@
 """Committed -> rolled back: the previous tree comes back, with the node's own files and identity of now."""
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +39,7 @@ from reprov.workflows.commit import (
     take_previous,
     void_held_signals,
 )
+from reprov.workflows.identity import identity_check
 from reprov.workflows.node import Node, changing_node, disk_errors_in_words, finishing, now
 from reprov.workflows.owned import node_owns, nothing_stays
 
@@ -86,7 +88,7 @@ def rollback(root: Path, *, accept_changed: bool, monitor: Monitor) -> RolledBac
                     progress=progress,
                 )
                 old_accounts = read_accounts(volumes, journal.volume_of)
-                carried = carry(root_fd, seen, installed, old_accounts, journal.written) if installed else None
+                carried = carry(root_fd, seen, installed, old_accounts, journal) if installed else None
                 scan = carried.scan if carried else seen
                 accounts = carried.accounts if carried else None
                 refuse_accounts(accounts)
@@ -95,11 +97,12 @@ def rollback(root: Path, *, accept_changed: bool, monitor: Monitor) -> RolledBac
                 _refuse_obstacles(root_fd, journal, scan)
                 if node.is_live:
                     _refuse_live(todo, installed, previous)
+            check = identity_check(node.root, target, live=node.is_live)
             with signals_held():
                 with phase(monitor, "commit", "Exchanging"), disk_errors_in_words("the rollback was given up"):
                     write_accounts(node, volumes, journal, previous, new_accounts)
                     owned = node_owns(ownership, promised, target, target, carried.stays if carried else nothing_stays)
-                    done, mixed_s = _exchange(node, volumes, deployment, todo, owned, watch)
+                    done, mixed_s = _exchange(node, volumes, deployment, todo, owned, watch, check)
                 with phase(monitor, "finish", "Keeping the way back"), finishing("the previous tree is back"):
                     finish(volumes, done)
                     _swap_records(node, volumes, done, scan, installed, previous)
@@ -238,7 +241,13 @@ def _refuse_live(todo: Exchange, installed: ReleaseFiles | None, previous: Relea
 
 
 def _exchange(
-    node: Node, volumes: Volumes, deployment: Deployment, todo: Exchange, owned: OwnedByNode, watch: MountWatch
+    node: Node,
+    volumes: Volumes,
+    deployment: Deployment,
+    todo: Exchange,
+    owned: OwnedByNode,
+    watch: MountWatch,
+    check: Callable[[], None],
 ) -> tuple[Journal, float]:
     rolling = deployment.moved_to(
         State.ROLLING_BACK, now(), target=deployment.previous, transaction=secrets.token_hex(8), volumes=tuple(volumes.own_fds)
@@ -250,7 +259,7 @@ def _exchange(
     node.state.write_deployment(rolling)
     try:
         take_previous(volumes)
-        return commit(node.state, volumes, rolling.transaction, todo, owned, watch, seal)
+        return commit(node.state, volumes, rolling.transaction, todo, owned, watch, seal, check)
     except NeedsAttention:
         raise
     except BaseException as error:

@@ -24,6 +24,7 @@ from reprov.errors import NeedsAttention, Refused, ReprovError
 from reprov.events import Monitor, phase
 from reprov.workflows import record
 from reprov.workflows.commit import Exchange, commit, finish, signals_held, void_held_signals
+from reprov.workflows.identity import identity_check
 from reprov.workflows.node import Node, changing_node, disk_errors_in_words, finishing, now
 from reprov.workflows.owned import node_owns
 from reprov.workflows.plan import Prepared, choose_release, prepared, refuse_blocked
@@ -117,10 +118,11 @@ def _commit(node: Node, ready: Prepared, volumes: Volumes, staging: Staging, mon
         try:
             now_there = ready.look_again(volumes.root_fd, staging.linked)
             todo = _exchange_of(ready, now_there)
-            state.write_deployment(staged.moved_to(State.COMMITTING, now()))
             base = ready.installed.manifest.entries if ready.installed else {}
+            check = identity_check(node.root, base, live=node.is_live)
+            state.write_deployment(staged.moved_to(State.COMMITTING, now()))
             owned = node_owns(ready.target.ownership, ready.promised, ready.target.manifest.entries, base, ready.stays)
-            journal, mixed_s = commit(state, volumes, staged.transaction, todo, owned, ready.watch, seal)
+            journal, mixed_s = commit(state, volumes, staged.transaction, todo, owned, ready.watch, seal, check)
         except NeedsAttention:
             raise
         except BaseException as error:

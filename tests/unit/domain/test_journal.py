@@ -1,13 +1,15 @@
 """The journal: reading back what was written, and telling from both sides of every exchange how far it got."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reprov.domain.entry import Entry, Kind, Xattrs
-from reprov.domain.journal import DirectoryChange, Identity, Journal, JournalOp, Linked, Progressed, Side, progressed
+from reprov.domain.journal import DirectoryChange, Identity, Journal, JournalOp, Linked, Side
+from reprov.domain.owner_change import AclChange, Ids, OwnerChange, Privileges
 from reprov.domain.units import Op, OpKind
 from reprov.errors import NeedsAttention
 from tests.builders import a_dir
@@ -104,15 +106,6 @@ def test_a_neighbour_with_the_same_beginning_is_not_in_the_unit() -> None:
     assert commit.find_done([(Side(B, ""), Side(A, "t:0")), (Side(C, "t:1"), Side(B, ""))]) == [False, True]
 
 
-@pytest.mark.parametrize(
-    ("done", "how_far"),
-    [([], Progressed.ALL), ([True, True], Progressed.ALL), ([False, False], Progressed.NONE), ([True, False], Progressed.SOME)],
-    ids=["nothing to exchange is all of it", "all", "none", "some"],
-)
-def test_how_far_a_commit_got(done: list[bool], how_far: Progressed) -> None:
-    assert progressed(done) is how_far
-
-
 PATHS = st.binary(min_size=1, max_size=12).map(lambda raw: raw.replace(b"\0", b"/").decode("utf-8", "surrogateescape"))
 NUMBERS = st.integers(0, 2**63 - 1)
 IDENTITIES = st.builds(Identity, NUMBERS, NUMBERS)
@@ -153,7 +146,8 @@ BROKEN = {
     "nothing": ("", "Expecting value: line 1 column 1 (char 0)"),
     "cut off": (GOOD[:20], "Unterminated string starting at: line 1 column 15 (char 14)"),
     "zeros, as after a power cut": ("\0" * 20, "Expecting value: line 1 column 1 (char 0)"),
-    "a later format": (GOOD.replace('"format": 1', '"format": 2'), "format 2"),
+    "a later format": (GOOD.replace('"format": 1', '"format": 3'), "format 3"),
+    "owner changes are missing": (GOOD.replace('"format": 1', '"format": 2'), "'owners'"),
     "an unknown kind of op": (GOOD.replace('"swap"', '"steal"'), "'steal' is not a valid OpKind"),
     "not an object": ("[]", "list indices must be integers or slices, not str"),
     "a part is missing": (GOOD.replace('"linked"', '"x"'), "'linked'"),
@@ -170,6 +164,13 @@ def test_a_journal_that_cannot_be_read_decides_nothing(text: str, detail: str) -
         Journal.parse(text, "/.reprov/journal")
     assert raised.value.message == f"/.reprov/journal: the journal cannot be read ({detail})"
     assert raised.value.hint == "do not remove /.reprov; see reprov(8), RECOVERY"
+
+
+def test_owner_changes_give_a_journal_another_format_which_older_readers_refuse() -> None:
+    change = OwnerChange("srv/\udce9", Ids(1, 2), Ids(3, 4), Privileges(7, 0o4755, b"cap"), (AclChange("system.x", b"a", b"b"),))
+    with_owners = replace(swap(), owners=(change,))
+    assert json.loads(with_owners.to_json())["format"] == 2
+    assert Journal.parse(with_owners.to_json(), "journal") == with_owners
 
 
 def test_marks_and_volumes() -> None:

@@ -1,0 +1,43 @@
+"""Accounts that move -> the files of the node that have to follow them: once for the plan, and once more for the commit."""
+
+from dataclasses import dataclass
+
+from reprov.adapters.owners import find_owned
+from reprov.adapters.running import running_under
+from reprov.domain.accounts import MergedAccounts
+from reprov.domain.entry import show
+from reprov.domain.mounts import Mount
+from reprov.domain.owner_change import WantedIds
+from reprov.domain.owner_plan import NO_OWNER_CHANGES, OwnerPlan
+from reprov.domain.staying import Staying
+from reprov.errors import Refused
+from reprov.events import Monitor, phase
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerSearch:
+    """Where and for what to look."""
+
+    accounts: MergedAccounts | None
+    """What becomes of the accounts; None where they are not merged."""
+    staying: Staying
+    mounts: tuple[Mount, ...]
+
+    def run(self, root_fd: int, monitor: Monitor) -> OwnerPlan:
+        """Which files follow accounts that move, as the node is now. Reads everything that is the node's, if any account moves."""
+        if self.accounts is None or not (self.accounts.moved or self.accounts.leaving):
+            return NO_OWNER_CHANGES
+        with phase(monitor, "owners", "Looking for the files of accounts that move") as progress:
+            wanted = WantedIds.of((*self.accounts.moved, *self.accounts.leaving))
+            found = find_owned(root_fd, self.staying, self.mounts, wanted, progress)
+        return OwnerPlan.of(self.accounts.moved, self.accounts.leaving, found)
+
+
+def refuse_owners(owners: OwnerPlan, *, apply_chown: bool, is_live: bool) -> None:
+    """Raise `Refused` with the first reason why these owners must not change, or may not; on a live node also who runs as one."""
+    running = owners.blockers_of(running_under(owners.wanted)) if is_live and owners.changes else ()
+    blockers = (*owners.refusals(apply_chown=apply_chown), *running)
+    if blockers:
+        first, *more = blockers
+        others = f" (and {len(more)} more)" if more else ""
+        raise Refused(f"{show(first.path)} {first.problem}{others}", hint=first.hint)
