@@ -7,7 +7,7 @@ from typing import NamedTuple
 from hypothesis import strategies as st
 
 from reprov.adapters.survey import NO_PROMISES
-from reprov.domain.comparison import Installed, compare, covers
+from reprov.domain.comparison import compare, covers
 from reprov.domain.entry import Entry, Kind, ancestors_of, is_below, parent_of
 from reprov.domain.ownership import Owner, Ownership, Promises, Verdict
 from reprov.domain.placement import costs, find_placements
@@ -59,6 +59,7 @@ def scan_of(
     volumes: Collection[str] = (),
     fenced: Collection[str] = (),
     promised: Promises = NO_PROMISES,
+    base: Collection[str] = (),
     inodes: Mapping[str, int] | None = None,
 ) -> Scan:
     """What `survey` would find of this live tree (all of it, what is kept included). Equal `link_group`s are one inode."""
@@ -77,6 +78,9 @@ def scan_of(
             verdict = ownership.of(path, is_dir=not is_dir)
         if verdict.owner is Owner.IMAGE and known is None and promised.of(path, is_dir=is_dir).owner is Owner.KEEP:
             verdict = promised.of(path, is_dir=is_dir)
+        is_top = path and not parent_of(path)
+        if verdict.owner is Owner.IMAGE and is_top and known is None and path not in base and path not in volumes:
+            verdict = Verdict(Owner.KEEP, None)
         unread = path in fenced or verdict.owner is not Owner.IMAGE
         if unread:
             entry = entry._replace(digest="")
@@ -107,7 +111,7 @@ def a_plan(
     """The plan of an upgrade of this node to `base 1.1` with these lists; nothing is cloned."""
     ownership = ownership or owning()
     scan = scan_of(live, ownership, target)
-    comparison = compare(target, scan, ownership, None)
+    comparison = compare(target, scan, ownership)
     swaps = find_swaps({change.path: change for change in comparison.changes}, target, scan, {})
     placements = find_placements(swaps, comparison, target, scan, {"": False})
     needs = costs(placements, {"": False}) if comparison.changes else {}
@@ -120,7 +124,10 @@ class Case(NamedTuple):
     live: dict[str, Entry]
     target: dict[str, Entry]
     ownership: Ownership
-    installed: Installed | None
+    base: frozenset[str]
+    """The paths of the installed release."""
+    promised: Promises
+    """What its lists keep."""
     volumes: tuple[str, ...]
     fenced: tuple[str, ...]
     stuck: frozenset[str]
@@ -135,18 +142,21 @@ class Case(NamedTuple):
             f"\n  {path or '.'}: {_said(self.live.get(path))} -> {_said(self.target.get(path))}"
             for path in sorted(self.live.keys() | self.target.keys())
         )
-        lists = f"\n  lists: {self.lists}\n  installed: {sorted(self.installed.entries) if self.installed else None}"
+        lists = f"\n  lists: {self.lists}\n  installed: {sorted(self.base)}"
         return f"Case({trees}{lists}\n  {self.volumes=} {self.fenced=} {self.stuck=} {self.clones=})"
 
     @property
     def scan(self) -> Scan:
         """What a survey of the node finds."""
-        return scan_of(self.live, self.ownership, self.target, volumes=self.volumes, fenced=self.fenced, promised=self.promised)
-
-    @property
-    def promised(self) -> Promises:
-        """What the lists of the installed release keep."""
-        return Promises([self.installed.ownership] if self.installed else [])
+        return scan_of(
+            self.live,
+            self.ownership,
+            self.target,
+            volumes=self.volumes,
+            fenced=self.fenced,
+            promised=self.promised,
+            base=self.base,
+        )
 
 
 _TOPS = ("usr", "etc", "opt", "data")
@@ -202,11 +212,13 @@ def _case_of(tape: _Tape, hard_links: bool = True) -> Case:
     fenced = tuple(path for path in fenced if not any(path != other and is_below(path, other) for other in fenced))
     if hard_links:
         live, target = _with_hard_links(tape, live, volumes), _with_hard_links(tape, target, ())
-    installed = None if tape.below(2) else Installed(live if tape.below(2) else target, owning(kept_before))
-    promised = Promises([installed.ownership] if installed else [])
-    scan = scan_of(live, ownership, target, volumes=volumes, fenced=fenced, promised=promised)
+    base, promised = frozenset[str](), NO_PROMISES
+    if not tape.below(2):
+        base, promised = frozenset(live if tape.below(2) else target), Promises([owning(kept_before)])
+    scan = scan_of(live, ownership, target, volumes=volumes, fenced=fenced, promised=promised, base=base)
     stuck = frozenset(tape.some(path for path in scan.verdicts if scan.kind_at(path) is Kind.FILE))
-    return Case(live, target, ownership, installed, volumes, fenced, stuck, bool(tape.below(2)), f"{keep!r} {add_only!r} {kept_before!r}")
+    clones, lists = bool(tape.below(2)), f"{keep!r} {add_only!r} {kept_before!r}"
+    return Case(live, target, ownership, base, promised, volumes, fenced, stuck, clones, lists)
 
 
 def _rules_of(tape: _Tape, signs: str) -> bytes:

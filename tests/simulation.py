@@ -34,7 +34,7 @@ class Planned(NamedTuple):
 def plan_of(case: Case) -> Planned:
     """What `workflows.plan.prepared` decides."""
     scan = case.scan
-    comparison = compare(case.target, scan, case.ownership, case.installed)
+    comparison = compare(case.target, scan, case.ownership)
     changes = {change.path: change for change in comparison.changes}
     swaps = find_swaps(changes, case.target, scan, dict.fromkeys(case.stuck, "immutable"))
     clones = dict.fromkeys(scan.volumes, case.clones)
@@ -232,7 +232,14 @@ class Machine:
         entries = {"": self.live.entry, **{path: inode.entry._replace(path=path) for path, inode in found.items()}}
         inodes = {"": self.live.number, **{path: inode.number for path, inode in found.items()}}
         return scan_of(
-            entries, case.ownership, case.target, volumes=case.volumes, fenced=case.fenced, promised=case.promised, inodes=inodes
+            entries,
+            case.ownership,
+            case.target,
+            volumes=case.volumes,
+            fenced=case.fenced,
+            promised=case.promised,
+            base=case.base,
+            inodes=inodes,
         )
 
     def _link_kept(self, path: str) -> None:

@@ -1,12 +1,13 @@
 """The previous tree before it comes back: which files somebody wrote through, and putting their content right."""
 
+import errno
 import hashlib
 import os
 from collections.abc import Callable
 from contextlib import suppress
 
 from reprov.adapters import kernel
-from reprov.adapters.files import apply_metadata, copy_content, digest_at, read_entry
+from reprov.adapters.files import apply_metadata, copy_content, digest_at, opened_directory, read_entry
 from reprov.adapters.node_state import PREVIOUS
 from reprov.adapters.statcache import StatCache
 from reprov.adapters.survey import signature_of
@@ -51,6 +52,35 @@ def read_accounts(volumes: Volumes, volume_of: Callable[[str], str]) -> AccountF
             with os.fdopen(fd, "rb") as file:
                 contents[path] = file.read()
     return AccountFiles.of(contents)
+
+
+def is_there(volumes: Volumes, volume: str, path: str) -> bool:
+    """Whether the previous tree has the path, reached without a link. What was not exchanged it has not."""
+    name = f"{PREVIOUS}/{volumes.inside(volume, path)}"
+    try:
+        os.close(kernel.open_beneath(name, os.O_PATH | os.O_NOFOLLOW, dir_fd=volumes.own_fds[volume]))
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            return False
+        raise
+    return True
+
+
+def remove(volumes: Volumes, volume: str, path: str) -> None:
+    """Take a path that is there out of the previous tree; a directory only when nothing is left in it. The times around it stay."""
+    own_fd = volumes.own_fds[volume]
+    holder, _, name = f"{PREVIOUS}/{volumes.inside(volume, path)}".rpartition("/")
+    with opened_directory(holder, dir_fd=own_fd) as fd:
+        before = os.fstat(fd)
+        try:
+            os.unlink(name, dir_fd=fd)
+        except IsADirectoryError:
+            try:
+                os.rmdir(name, dir_fd=fd)
+            except OSError as error:
+                if error.errno != errno.ENOTEMPTY:
+                    raise
+        os.utime(fd, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 def write_file(volumes: Volumes, volume: str, path: str, content: bytes) -> Entry:

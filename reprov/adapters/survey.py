@@ -43,8 +43,11 @@ def survey(
     `volumes` are the mount points whose content the release manages, `fences` all others. What the cache still knows is
     not read again; directories of another filesystem that nothing is mounted on (btrfs subvolumes) are volumes when the
     target has content in them and fences otherwise. What the target lacks and `promised` keeps (the lists of another
-    release that the node is or was) is the node's, too: a promise does not end when a role changes. So is a directory to be
-    merged that neither the target nor `base` knows (the installed release): there is nothing in it to merge with.
+    release that the node is or was) is the node's, too: a promise does not end when a role changes.
+
+    `base` are the paths of the installed release; in a rollback, where that is the target, of the one that comes back. What
+    neither of the two knows is the node's when it is a directory to be merged, as there is nothing in it to merge with, or a
+    name in the root directory: nobody can say what an operator has put there, nor how much it is.
     """
     surveyor = _Surveyor(root_fd, target, ownership, set(volumes), set(fences), cache, promised, base, progress)
     surveyor.record_root()
@@ -185,6 +188,8 @@ class _Surveyor:
                         verdict = other if other.owner not in SHARED else verdict
                 if verdict.owner is Owner.MERGE and is_dir and known is None and path not in self.base:
                     verdict = Verdict(Owner.KEEP, verdict.rule)
+                if not prefix and verdict.owner is Owner.IMAGE and self._is_nobodys(path):
+                    verdict = Verdict(Owner.KEEP, None)
                 if verdict.owner not in SHARED or (known is None and stat.S_IFMT(status.st_mode) in _NODE_KINDS):
                     if verdict.owner in SHARED:
                         verdict = Verdict(Owner.KEEP, None)
@@ -229,6 +234,9 @@ class _Surveyor:
                 if self.progress:
                     self.progress.advance(size_bytes=signature.size)
             self.entries[path] = self.entries[path]._replace(digest=digests[inode])
+
+    def _is_nobodys(self, path: str) -> bool:
+        return path not in self.target and path not in self.base and path not in self.volumes
 
     def _is_fence(self, path: str) -> bool:
         if path in self.volumes:

@@ -62,6 +62,13 @@ source = click.option(
 as_json = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 """Passes `as_json: bool`."""
 
+apply_chown = click.option(
+    "--apply-chown",
+    is_flag=True,
+    help="Let the node's own files follow accounts whose ids move, in the same transaction.",
+)
+"""Passes `apply_chown: bool`."""
+
 yes = click.option("--yes", is_flag=True, help="Do it without asking.")
 """Passes `yes: bool`, for `confirm`."""
 

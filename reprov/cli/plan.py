@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reprov.cli import options
+from reprov.cli.owner_text import owner_lines
 from reprov.cli.tables import Table, human_count, human_size, print_json, print_table
 from reprov.domain.entry import is_below, show
 from reprov.errors import ExitCode
@@ -25,6 +26,7 @@ _LISTED = 12
 @options.root
 @click.option("--all", "everything", is_flag=True, help="List every path, not only a summary.")
 @click.option("--explain", "explained", metavar="PATH", help="Show only what would happen to PATH and below.")
+@options.apply_chown
 @click.option("--show-rules", is_flag=True, help="Show every rule of the release's lists and how many paths it matches.")
 @options.as_json
 @options.monitored
@@ -36,6 +38,7 @@ def plan(
     everything: bool,
     explained: str | None,
     show_rules: bool,
+    apply_chown: bool,
     as_json: bool,
     monitor: Monitor,
 ) -> ExitCode:
@@ -46,7 +49,7 @@ def plan(
     from reprov.domain.source import Source
     from reprov.workflows.plan import plan_upgrade
 
-    found = plan_upgrade(root, Source.parse(source), role, version, monitor, count_rules=show_rules)
+    found = plan_upgrade(root, Source.parse(source), role, version, monitor, apply_chown=apply_chown, count_rules=show_rules)
     if as_json:
         print_json(found.to_fields())
     elif explained is not None:
@@ -78,6 +81,8 @@ def print_plan(found: "Plan", *, everything: bool) -> None:
     _print_conflicts(found)
     for note in found.notes:
         click.echo(f"{show(note.path)}: {note.text}")
+    for line in owner_lines(found.owners, everything=everything):
+        click.echo(line)
     for blocker in found.blockers:
         click.secho(f"refused: {show(blocker.path)} {blocker.problem}", bold=True)
         click.echo(f"hint: {blocker.hint}")

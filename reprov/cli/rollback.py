@@ -16,16 +16,17 @@ _NO_RELEASE = "the tree from before reprov"
 @click.command()
 @options.root
 @click.option("--accept-changed", is_flag=True, help="Go back even to files that were changed since and cannot be fetched again.")
+@options.apply_chown
 @options.as_json
 @options.monitored
-def rollback(root: Path, accept_changed: bool, as_json: bool, monitor: Monitor) -> ExitCode:
+def rollback(root: Path, accept_changed: bool, apply_chown: bool, as_json: bool, monitor: Monitor) -> ExitCode:
     """Go back to the tree before the last upgrade; the node's own files stay those of now.
 
     The previous tree is checked first. Rolling back twice is going forward again.
     """
     from reprov.workflows.rollback import rollback as roll_back_node
 
-    done = roll_back_node(root, accept_changed=accept_changed, monitor=monitor)
+    done = roll_back_node(root, accept_changed=accept_changed, apply_chown=apply_chown, monitor=monitor)
     if as_json:
         print_json(
             {

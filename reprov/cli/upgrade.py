@@ -16,11 +16,20 @@ from reprov.events import Monitor
 @options.source
 @options.root
 @click.option("--stage-only", is_flag=True, help="Fetch, build and check the next tree, but do not exchange anything.")
+@options.apply_chown
 @click.option("--commit", type=click.Choice(["live"]), default="live", show_default=True, help="When to exchange the trees.")
 @options.as_json
 @options.monitored
 def upgrade(
-    role: str | None, version: str, source: str, root: Path, stage_only: bool, commit: str, as_json: bool, monitor: Monitor
+    role: str | None,
+    version: str,
+    source: str,
+    root: Path,
+    stage_only: bool,
+    apply_chown: bool,
+    commit: str,
+    as_json: bool,
+    monitor: Monitor,
 ) -> ExitCode:
     """Re-image the node to VERSION: plan, stage beside the live tree, check, exchange, keep the way back.
 
@@ -29,7 +38,7 @@ def upgrade(
     from reprov.domain.source import Source
     from reprov.workflows.upgrade import upgrade as upgrade_node
 
-    done = upgrade_node(root, Source.parse(source), role, version, stage_only=stage_only, monitor=monitor)
+    done = upgrade_node(root, Source.parse(source), role, version, stage_only=stage_only, apply_chown=apply_chown, monitor=monitor)
     if as_json:
         print_json(
             {

@@ -10,6 +10,9 @@ from reprov.domain.ownership import SHARED, Owner, Ownership, Verdict
 from reprov.domain.rules import Rule
 from reprov.domain.scan import Scan
 
+_RELEASE_KINDS = (Kind.DIR, Kind.FILE, Kind.LINK)
+"""What else an image lacks is the node's wherever it lies: sockets and the like."""
+
 
 class Action(StrEnum):
     """What happens to a path."""
@@ -55,22 +58,13 @@ class Comparison:
     blockers: tuple[Blocker, ...]
 
 
-class Installed(NamedTuple):
-    """What the node is before an upgrade: the release's paths and lists."""
-
-    entries: Mapping[str, Entry]
-    ownership: Ownership
-
-
-def compare(target: Mapping[str, Entry], scan: Scan, ownership: Ownership, installed: Installed | None) -> Comparison:
+def compare(target: Mapping[str, Entry], scan: Scan, ownership: Ownership) -> Comparison:
     """Decide for every path of the target and of the node.
 
-    Two things stay although the target lacks them and its lists do not name them: what the lists of the installed
-    release kept, because a promise does not end when a role changes; and a name in the root directory that no release
-    brought, because nobody can say what an operator has put there. What is to be merged must have been decided before
-    (`merged.apply_merges`): here it is the release's.
+    What the scan gives to the node stays, whatever these lists say: it knows the promises of other releases, and what no
+    release brought. What is to be merged must have been decided before (`merged.apply_merges`): here it is the release's.
     """
-    comparer = _Comparer(target, scan, ownership, installed)
+    comparer = _Comparer(target, scan, ownership)
     for path, entry in target.items():
         # Most entries of a release are the very objects that are known of the node (Manifest.parse, StatCache).
         if scan.entries.get(path) is not entry or path in scan.verdicts or path in scan.fenced:
@@ -90,18 +84,16 @@ def compare(target: Mapping[str, Entry], scan: Scan, ownership: Ownership, insta
 class _Comparer:
     """The state of one comparison; `compare` shows the order of its steps."""
 
-    def __init__(self, target: Mapping[str, Entry], scan: Scan, ownership: Ownership, installed: Installed | None) -> None:
+    def __init__(self, target: Mapping[str, Entry], scan: Scan, ownership: Ownership) -> None:
         self.target = target
         self.scan = scan
         self.ownership = ownership
-        self.installed = installed
         self.changes: dict[str, Change] = {}
         self.kept: dict[str, Kept] = {}
         self.blockers: list[Blocker] = []
         self._closed: set[str] = set()  # paths of the target below which nothing may be created: the node's
         self._fenced: dict[str, str] = {}  # paths of the target at or below a fence, and that fence
         self._blocked_fences: set[str] = set()
-        self._unknown: set[str] = set()  # what no release brought into the root directory, and what is in it
 
     def want(self, path: str, entry: Entry) -> None:
         """Decide for a path of the target; parents come before their children."""
@@ -143,17 +135,16 @@ class _Comparer:
         if path in self.scan.fenced:
             self.kept[path] = Kept(path, "another filesystem, not the release's", None)
         elif verdict is not None:
-            is_named = self.ownership.of(path, is_dir=entry.kind is Kind.DIR).owner is not Owner.IMAGE or verdict.rule is None
-            reason = f"{verdict.owner}: the node's" if is_named else "kept by the installed release, unknown to this one"
-            self.kept[path] = Kept(path, reason, verdict.rule)
-        elif parent_of(path) in self._unknown or (not parent_of(path) and not self._was_installed(path)):
-            self._unknown.add(path)
-            self.kept[path] = Kept(path, "in the root directory, and no release brought it", None)
+            self.kept[path] = Kept(path, self._why_kept(entry, verdict), verdict.rule)
         else:
             self.changes[path] = Change(path, Action.DELETE, "not in the release", entry, None)
 
-    def _was_installed(self, path: str) -> bool:
-        return self.installed is not None and path in self.installed.entries
+    def _why_kept(self, entry: Entry, verdict: Verdict) -> str:
+        if verdict.rule is None and entry.kind in _RELEASE_KINDS and not parent_of(entry.path):
+            return "in the root directory, and no release brought it"
+        if verdict.rule is None or self.ownership.of(entry.path, is_dir=entry.kind is Kind.DIR).owner is not Owner.IMAGE:
+            return f"{verdict.owner}: the node's"
+        return "kept by the installed release, unknown to this one"
 
     def keep_what_holds_kept(self) -> None:
         """A directory that holds something kept cannot go; one that is to become something else stops the plan."""

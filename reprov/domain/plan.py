@@ -9,6 +9,7 @@ from reprov.domain.account_files import AccountNote
 from reprov.domain.comparison import Action, Blocker, Comparison
 from reprov.domain.entry import show
 from reprov.domain.merge import Conflict
+from reprov.domain.owner_plan import NO_OWNER_CHANGES, OwnerPlan
 from reprov.domain.placement import Cost, How, Placement, in_order
 from reprov.domain.release import ReleaseId
 from reprov.domain.rule_usage import RuleUsage
@@ -44,6 +45,8 @@ class Plan:
     """By volume."""
     blockers: tuple[Blocker, ...]
     """Why it must not start; empty for a plan that may be carried out."""
+    owners: OwnerPlan = NO_OWNER_CHANGES
+    """What of the node's follows accounts to other ids."""
     rules: tuple[RuleUsage, ...] = ()
     """What every rule of the release's lists is good for on this node; empty unless somebody has asked."""
 
@@ -94,6 +97,7 @@ class Plan:
             ],
             "rules": [{"rule": str(usage.rule), "place": usage.rule.place, "paths": usage.paths} for usage in self.rules],
             "accounts": [{"path": show(note.path), "text": note.text} for note in self.notes],
+            "owners": self.owners.to_fields(),
             "blockers": [{"path": show(item.path), "problem": item.problem, "hint": item.hint} for item in self.blockers],
         }
 

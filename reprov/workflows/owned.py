@@ -4,6 +4,8 @@ from collections.abc import Callable, Collection
 
 from reprov.adapters.kept import OwnedByNode
 from reprov.adapters.survey import NO_PROMISES
+from reprov.domain.entry import parent_of
+from reprov.domain.merge import SUFFIX
 from reprov.domain.ownership import SHARED, Owner, Ownership, Promises
 
 
@@ -22,14 +24,15 @@ def node_owns(
     """Whether a path is the node's.
 
     By the lists: kept or add-only; kept by a promise and unknown to the target; a matter of merging and unknown to both the
-    target and the base, the release before it. By a merge: what `stays` says.
+    target and the base, the release before it. By a merge: what `stays` says. What reprov laid beside a path of theirs
+    is nobody's find: a merge has said whether it stays.
     """
 
     def owned(path: str, is_dir: bool) -> bool:
         owner = ownership.of(path, is_dir=is_dir).owner
         if owner not in SHARED or stays(path):
             return True
-        if path in target:
+        if path in target or (path.endswith(SUFFIX) and (parent_of(path) in target or parent_of(path) in base)):
             return False
         return (owner is Owner.MERGE and path not in base) or promised.of(path, is_dir=is_dir).owner is Owner.KEEP
 

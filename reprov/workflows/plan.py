@@ -18,7 +18,7 @@ from reprov.adapters.source import fetch_release
 from reprov.adapters.statcache import StatCache
 from reprov.adapters.survey import is_unchanged, survey
 from reprov.adapters.volumes import can_clone, room_of
-from reprov.domain.comparison import Blocker, Change, Installed, compare, covers
+from reprov.domain.comparison import Blocker, Change, compare, covers
 from reprov.domain.entry import Entry, Kind, is_below, parent_of, show
 from reprov.domain.mounts import Mount
 from reprov.domain.ownership import Owner, Promises
@@ -29,12 +29,14 @@ from reprov.domain.rsync_version import OLDEST_VERSION, warning_of
 from reprov.domain.rule_usage import count_matches
 from reprov.domain.scan import Scan, Signature
 from reprov.domain.source import Source
+from reprov.domain.staying import Staying
 from reprov.domain.units import Op, find_swaps
 from reprov.errors import InvalidInput, Refused
 from reprov.events import Monitor, Note, phase
 from reprov.workflows import record
 from reprov.workflows.merging import merge
 from reprov.workflows.node import Node, inspect_node
+from reprov.workflows.owners import OwnerSearch
 from reprov.workflows.record import known_of
 
 
@@ -59,6 +61,7 @@ class Prepared:
     scanned_at_ns: int
     """When the scan began."""
     watch: MountWatch
+    owner_search: OwnerSearch
 
     def look_again(self, root_fd: int, linked: Mapping[str, Signature]) -> Scan:
         """The node as it is now, merged again; the live files in `linked` have been linked since, which moved their ctime."""
@@ -89,10 +92,11 @@ def choose_release(node: Node, role: str | None, version: str) -> ReleaseId:
 
 
 @contextmanager
-def prepared(node: Node, source: Source, release: ReleaseId, folder: Path, monitor: Monitor) -> Iterator[Prepared]:
+def prepared(node: Node, source: Source, release: ReleaseId, folder: Path, monitor: Monitor, *, apply_chown: bool) -> Iterator[Prepared]:
     """Fetch the release's own files into `folder`, scan the node, and plan.
 
-    The plan may have blockers; it is the caller's to refuse. While the block lasts, the mount table is watched.
+    The plan may have blockers, without `apply_chown` also files that follow an account; it is the caller's to refuse.
+    While the block lasts, the mount table is watched.
     """
     with phase(monitor, "release", f"Fetching the files of {release}"), ThreadPoolExecutor(2) as beside:
         fetching = beside.submit(fetch_release, source, release, folder, node.state.release_directory(release))
@@ -125,20 +129,21 @@ def prepared(node: Node, source: Source, release: ReleaseId, folder: Path, monit
             record.save_live(node, known, installed)
         merging = merge(root_fd, seen, target, installed)
         wanted, scan = merging.merged.target, merging.merged.scan
-        comparison = compare(
-            wanted, scan, target.ownership, Installed(installed.manifest.entries, installed.ownership) if installed else None
-        )
+        comparison = compare(wanted, scan, target.ownership)
         unlinkable = immovable(root_fd, _owned_by_node(scan))
         swaps = find_swaps({change.path: change for change in comparison.changes}, wanted, scan, unlinkable)
         clones = {volume: can_clone(node.root, volume) for volume in scan.volumes}
         placements = find_placements(swaps, comparison, wanted, scan, clones, merging.contents)
         needs = costs(placements, clones) if comparison.changes else {}
+        owner_search = OwnerSearch(merging.accounts, Staying.in_upgrade(scan, wanted, comparison), watch.mounts)
+        owners = owner_search.run(root_fd, monitor)
         blockers = (
             *_blockers_of_machine(target),
             *_blockers_of_rsync(monitor),
             *comparison.blockers,
             *(merging.accounts.blockers if merging.accounts else ()),
             *_blockers_of_flags(root_fd, swaps.ops, comparison.changes),
+            *owners.refusals(apply_chown=apply_chown),
             *blockers_of_space(needs, {volume: room_of(node.root, volume) for volume in needs}),
         )
         plan = Plan(
@@ -152,8 +157,22 @@ def prepared(node: Node, source: Source, release: ReleaseId, folder: Path, monit
             placements=placements,
             costs=needs,
             blockers=blockers,
+            owners=owners,
         )
-        yield Prepared(plan, target, installed, promised, wanted, merging.contents, seen, scan, merging.merged.stays, scanned_at_ns, watch)
+        yield Prepared(
+            plan,
+            target,
+            installed,
+            promised,
+            wanted,
+            merging.contents,
+            seen,
+            scan,
+            merging.merged.stays,
+            scanned_at_ns,
+            watch,
+            owner_search,
+        )
 
 
 def refuse_blocked(plan: Plan) -> None:
@@ -226,7 +245,9 @@ def _blockers_of_flags(root_fd: int, ops: Sequence[Op], changes: Sequence[Change
     ]
 
 
-def plan_upgrade(root: Path, source: Source, role: str | None, version: str, monitor: Monitor, *, count_rules: bool = False) -> Plan:
+def plan_upgrade(
+    root: Path, source: Source, role: str | None, version: str, monitor: Monitor, *, apply_chown: bool = False, count_rules: bool = False
+) -> Plan:
     """The plan of an upgrade, with its blockers; nothing of the node is changed but the cache of what was read.
 
     With `count_rules` it says of every rule of the lists how many paths it matches.
@@ -237,7 +258,10 @@ def plan_upgrade(root: Path, source: Source, role: str | None, version: str, mon
             Note("a change of this node was interrupted; `reprov recover` finishes or undoes it, and this plan may then be another")
         )
     release = choose_release(node, role, version)
-    with tempfile.TemporaryDirectory(prefix="reprov-") as folder, prepared(node, source, release, Path(folder), monitor) as ready:
+    with (
+        tempfile.TemporaryDirectory(prefix="reprov-") as folder,
+        prepared(node, source, release, Path(folder), monitor, apply_chown=apply_chown) as ready,
+    ):
         if not count_rules:
             return ready.plan
         target = ready.target

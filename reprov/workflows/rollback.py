@@ -1,8 +1,8 @@
 """Committed -> rolled back: the previous tree comes back, with the node's own files and identity of now."""
 
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reprov.adapters.discard import discard
@@ -24,11 +24,12 @@ from reprov.domain.journal import DirectoryChange, Journal, Written
 from reprov.domain.release import ReleaseId
 from reprov.domain.scan import Scan
 from reprov.domain.source import Source
+from reprov.domain.staying import Staying
 from reprov.domain.units import Op, OpKind, find_along, ordered
 from reprov.errors import NeedsAttention, Refused, ReprovError
 from reprov.events import Monitor, Note, phase
 from reprov.workflows import record
-from reprov.workflows.carry import carry, changed_accounts, refuse_accounts, write_accounts, written_before
+from reprov.workflows.carry import carry, change_previous, changed_accounts, refuse_accounts, written_before
 from reprov.workflows.commit import (
     Exchange,
     commit,
@@ -39,9 +40,11 @@ from reprov.workflows.commit import (
     take_previous,
     void_held_signals,
 )
+from reprov.workflows.edited import EditCheck, both
 from reprov.workflows.identity import identity_check
 from reprov.workflows.node import Node, changing_node, disk_errors_in_words, finishing, now
 from reprov.workflows.owned import node_owns, nothing_stays
+from reprov.workflows.owners import OwnerSearch, refuse_owners
 
 _SHOWN = 5
 
@@ -60,7 +63,7 @@ class RolledBack:
     """Paths of the tree that came back that are not what they were, and that the operator accepted."""
 
 
-def rollback(root: Path, *, accept_changed: bool, monitor: Monitor) -> RolledBack:
+def rollback(root: Path, *, accept_changed: bool, apply_chown: bool = False, monitor: Monitor) -> RolledBack:
     """Bring the previous tree back. Raises `Refused` when there is none, or when its files were written through and cannot be put right."""
     with changing_node(root, "rollback", monitor) as node:
         deployment, journal = node.state.deployment(), node.state.previous_journal()
@@ -79,30 +82,42 @@ def rollback(root: Path, *, accept_changed: bool, monitor: Monitor) -> RolledBac
                 promised = node.promises(previous)
                 seen = survey(
                     root_fd,
-                    target,
+                    # Of a tree that is no release, what the other one knows is looked at: the exchanges are in there.
+                    (installed or previous or _no_release()).manifest.entries,
                     ownership,
                     volumes=journal.volumes,
                     fences=fences,
                     cache=cache,
                     promised=promised,
+                    base=previous.manifest.entries if previous else (),
                     progress=progress,
                 )
                 old_accounts = read_accounts(volumes, journal.volume_of)
-                carried = carry(root_fd, seen, installed, old_accounts, journal) if installed else None
+                carried = carry(volumes, seen, installed, previous, old_accounts, journal) if installed else None
                 scan = carried.scan if carried else seen
                 accounts = carried.accounts if carried else None
                 refuse_accounts(accounts)
                 new_accounts = changed_accounts(old_accounts, accounts)
-                todo = _reverse(journal, scan, written_before(journal, volumes, new_accounts), monitor)
+                removed = carried.removed if carried else frozenset()
+                todo = _reverse(journal, scan, removed, written_before(journal, volumes, new_accounts), monitor)
                 _refuse_obstacles(root_fd, journal, scan)
                 if node.is_live:
                     _refuse_live(todo, installed, previous)
-            check = identity_check(node.root, target, live=node.is_live)
+                units = {op.path for op in todo.ops}
+                search = OwnerSearch(carried.moving if carried else None, Staying.in_rollback(scan, target, units), watch.mounts)
+                owners = search.run(root_fd, monitor)
+                # What the commit was allowed to change may go back without asking again.
+                refuse_owners(owners, apply_chown=apply_chown or bool(journal.owners), is_live=node.is_live)
+                todo = replace(todo, owners=owners.changes)
+            edits = EditCheck(volumes, scan, ownership, todo.ops)
+            check = both(edits.after, identity_check(node.root, target, live=node.is_live))
             with signals_held():
                 with phase(monitor, "commit", "Exchanging"), disk_errors_in_words("the rollback was given up"):
-                    write_accounts(node, volumes, journal, previous, new_accounts)
+                    edits.before()
+                    if carried:
+                        change_previous(node, volumes, journal, previous, carried, new_accounts)
                     owned = node_owns(ownership, promised, target, target, carried.stays if carried else nothing_stays)
-                    done, mixed_s = _exchange(node, volumes, deployment, todo, owned, watch, check)
+                    done, mixed_s = _exchange(node, volumes, deployment, todo, owned, watch, check, monitor)
                 with phase(monitor, "finish", "Keeping the way back"), finishing("the previous tree is back"):
                     finish(volumes, done)
                     _swap_records(node, volumes, done, scan, installed, previous)
@@ -179,9 +194,9 @@ def _digest(name: str, dir_fd: int) -> str:
         return ""
 
 
-def _reverse(journal: Journal, scan: Scan, written: tuple[Written, ...], monitor: Monitor) -> Exchange:
-    """The exchanges that undo a finished commit, with what is the node's now."""
-    ops = [op for entry in journal.ops if (op := _reversed_op(entry.op, scan, monitor))]
+def _reverse(journal: Journal, scan: Scan, removed: Collection[str], written: tuple[Written, ...], monitor: Monitor) -> Exchange:
+    """The exchanges that undo a finished commit, with what is the node's now, and without what it has removed."""
+    ops = [op for entry in journal.ops if entry.op.path not in removed and (op := _reversed_op(entry.op, scan, monitor))]
     along = find_along(scan, {op.path for op in ops if op.kind is OpKind.SWAP})
     directories = tuple(
         DirectoryChange(change.path, scan.entries[change.path], _as_before(change, scan.entries[change.path]))
@@ -248,6 +263,7 @@ def _exchange(
     owned: OwnedByNode,
     watch: MountWatch,
     check: Callable[[], None],
+    monitor: Monitor,
 ) -> tuple[Journal, float]:
     rolling = deployment.moved_to(
         State.ROLLING_BACK, now(), target=deployment.previous, transaction=secrets.token_hex(8), volumes=tuple(volumes.own_fds)
@@ -259,7 +275,7 @@ def _exchange(
     node.state.write_deployment(rolling)
     try:
         take_previous(volumes)
-        return commit(node.state, volumes, rolling.transaction, todo, owned, watch, seal, check)
+        return commit(node.state, volumes, rolling.transaction, todo, owned, watch, seal, check, monitor)
     except NeedsAttention:
         raise
     except BaseException as error:

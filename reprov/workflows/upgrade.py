@@ -16,6 +16,7 @@ from reprov.domain.deployment import State
 from reprov.domain.entry import Kind, parent_of, show
 from reprov.domain.guards import blockers_of_live_commit
 from reprov.domain.journal import DirectoryChange, Written
+from reprov.domain.owner_change import OwnerChange
 from reprov.domain.plan import Plan
 from reprov.domain.scan import Scan, moved_between
 from reprov.domain.source import Source
@@ -24,9 +25,11 @@ from reprov.errors import NeedsAttention, Refused, ReprovError
 from reprov.events import Monitor, phase
 from reprov.workflows import record
 from reprov.workflows.commit import Exchange, commit, finish, signals_held, void_held_signals
+from reprov.workflows.edited import EditCheck, both
 from reprov.workflows.identity import identity_check
 from reprov.workflows.node import Node, changing_node, disk_errors_in_words, finishing, now
 from reprov.workflows.owned import node_owns
+from reprov.workflows.owners import refuse_owners
 from reprov.workflows.plan import Prepared, choose_release, prepared, refuse_blocked
 from reprov.workflows.stage import stage
 
@@ -44,15 +47,18 @@ class Upgraded:
     """How long the live tree was neither the old nor the new one."""
 
 
-def upgrade(root: Path, source: Source, role: str | None, version: str, *, stage_only: bool, monitor: Monitor) -> Upgraded:
+def upgrade(
+    root: Path, source: Source, role: str | None, version: str, *, stage_only: bool, apply_chown: bool = False, monitor: Monitor
+) -> Upgraded:
     """Re-image a node: plan, stage, verify, exchange. Raises `Refused` before anything is changed, `ReprovError` when all is as it was."""
     with changing_node(root, f"upgrade to {' '.join(filter(None, (role, version)))}", monitor) as node:
         release = choose_release(node, role, version)
-        with _candidate(node.state) as folder, prepared(node, source, release, folder, monitor) as ready:
+        with _candidate(node.state) as folder, prepared(node, source, release, folder, monitor, apply_chown=apply_chown) as ready:
             _refuse_another_tree_of_that_name(node, ready)
             refuse_blocked(ready.plan)
             if ready.plan.is_empty:
                 return _adopt(node, ready)
+            refuse_owners(ready.plan.owners, apply_chown=apply_chown, is_live=node.is_live)
             if node.is_live:
                 changes = {change.path: change for change in ready.plan.comparison.changes}
                 refuse_blocked(
@@ -69,8 +75,10 @@ def upgrade(root: Path, source: Source, role: str | None, version: str, *, stage
                 if stage_only:
                     record.save_live(node, record.known_of(ready.look_again(volumes.root_fd, staging.linked)), ready.installed)
                     return Upgraded(ready.plan, State.STAGED, 0.0)
+                owners = ready.owner_search.run(volumes.root_fd, monitor)
+                refuse_owners(owners, apply_chown=apply_chown, is_live=node.is_live)
                 with signals_held():
-                    return _commit(node, ready, volumes, staging, monitor)
+                    return _commit(node, ready, volumes, staging, owners.changes, monitor)
 
 
 def _touched_volumes(ready: Prepared) -> tuple[str, ...]:
@@ -107,7 +115,7 @@ def _adopt(node: Node, ready: Prepared) -> Upgraded:
     return Upgraded(ready.plan, deployment.state, 0.0)
 
 
-def _commit(node: Node, ready: Prepared, volumes: Volumes, staging: Staging, monitor: Monitor) -> Upgraded:
+def _commit(node: Node, ready: Prepared, volumes: Volumes, staging: Staging, owners: tuple[OwnerChange, ...], monitor: Monitor) -> Upgraded:
     state, staged = node.state, node.state.deployment()
 
     def seal(mixed_s: float) -> None:
@@ -117,12 +125,13 @@ def _commit(node: Node, ready: Prepared, volumes: Volumes, staging: Staging, mon
     with phase(monitor, "commit", "Exchanging"), disk_errors_in_words("the exchange was given up"):
         try:
             now_there = ready.look_again(volumes.root_fd, staging.linked)
-            todo = _exchange_of(ready, now_there)
+            todo = replace(_exchange_of(ready, now_there), owners=owners)
             base = ready.installed.manifest.entries if ready.installed else {}
-            check = identity_check(node.root, base, live=node.is_live)
+            edits = EditCheck(volumes, now_there, ready.target.ownership, todo.ops)
+            check = both(edits.after, identity_check(node.root, base, live=node.is_live))
             state.write_deployment(staged.moved_to(State.COMMITTING, now()))
             owned = node_owns(ready.target.ownership, ready.promised, ready.target.manifest.entries, base, ready.stays)
-            journal, mixed_s = commit(state, volumes, staged.transaction, todo, owned, ready.watch, seal, check)
+            journal, mixed_s = commit(state, volumes, staged.transaction, todo, owned, ready.watch, seal, check, monitor)
         except NeedsAttention:
             raise
         except BaseException as error:

@@ -7,8 +7,10 @@ from reprov.adapters.files import opened_directory
 from reprov.adapters.mounts import read_mounts
 from reprov.adapters.statcache import EMPTY
 from reprov.adapters.survey import survey
-from reprov.domain.comparison import Action, Change, Installed, compare
+from reprov.domain.comparison import Action, Change, compare
 from reprov.domain.entry import Kind
+from reprov.domain.merge import SUFFIX
+from reprov.domain.ownership import Owner, Ownership
 from reprov.domain.release import ReleaseId
 from reprov.errors import Refused
 from reprov.events import Monitor, phase
@@ -67,12 +69,17 @@ def verify(root: Path, *, deep: bool, monitor: Monitor) -> Verified:
     owned = node_owns(installed.ownership, target=wanted, base=wanted)
     changes = [
         change
-        for change in compare(merged.target, merged.scan, installed.ownership, Installed(wanted, installed.ownership)).changes
-        if not owned(change.path, _is_dir(change))
+        for change in compare(merged.target, merged.scan, installed.ownership).changes
+        if not owned(change.path, _is_dir(change)) and not _is_laid_beside(change, installed.ownership)
     ]
     owners = installed.owner_packages if changes else {}
     drift = tuple(Drift(change.path, _DRIFT[change.action], change.reason, owners.get(change.path, "")) for change in changes)
     return Verified(installed.release.id, len(known.entries), drift)
+
+
+def _is_laid_beside(change: Change, ownership: Ownership) -> bool:
+    """What an earlier upgrade laid beside a path, and nobody needs any more, is for `reprov conflicts` to list, and no drift."""
+    return change.path.endswith(SUFFIX) and ownership.of(change.path, is_dir=False).owner is Owner.MERGE
 
 
 def _is_dir(change: Change) -> bool:

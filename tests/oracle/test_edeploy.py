@@ -17,12 +17,12 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from reprov.domain.comparison import Comparison, Installed, compare
+from reprov.domain.comparison import Comparison, compare
 from reprov.domain.edeploy_lists import Topic, translate
 from reprov.domain.entry import Entry, Kind, is_below, parent_of
 from reprov.domain.ownership import Owner, Ownership
 from reprov.domain.scan import Scan
-from tests.builders import NEVER, a_dir, a_file, a_link, a_tree, owning, scan_of
+from tests.builders import NEVER, a_dir, a_file, a_link, a_tree, scan_of
 
 pytestmark = [pytest.mark.commands, pytest.mark.needs("rsync")]
 
@@ -83,7 +83,7 @@ class Case(NamedTuple):
     @property
     def scan(self) -> Scan:
         """What a survey of the node finds."""
-        return scan_of(self.live, self.ownership, self.image)
+        return scan_of(self.live, self.ownership, self.image, base=self.live if self.knows_live else ())
 
     def __repr__(self) -> str:
         """What a person needs to see of a failure."""
@@ -121,8 +121,7 @@ def outcomes(cases: Sequence[Case], scratch: Path) -> list[Outcome]:
         for case, folder, process in zip(cases, folders, running, strict=True):
             _, complaint = process.communicate()
             assert process.returncode in (0, PARTIAL), complaint
-            installed = Installed(case.live, owning()) if case.knows_live else None
-            comparison = compare(case.image, case.scan, case.ownership, installed)
+            comparison = compare(case.image, case.scan, case.ownership)
             found.append(Outcome(looks_of(folder / "node"), process.returncode, after(comparison, case), comparison))
         return found
 
@@ -186,7 +185,9 @@ def differences(case: Case, outcome: Outcome) -> dict[str, Difference]:
         if top is not None:
             assert ours == live, f"{path} is kept, and reprov makes {ours} of {live}"
             node_kind, image_kind = case.live[top].kind, case.image[top].kind if top in case.image else None
-            if image_kind is not None and (node_kind is Kind.DIR) is not (image_kind is Kind.DIR):
+            if scan.verdicts[top].rule is None and theirs is None:
+                found[path] = Difference.ROOT
+            elif image_kind is not None and (node_kind is Kind.DIR) is not (image_kind is Kind.DIR):
                 found[path] = Difference.OTHER_KIND
             elif live is None and theirs == image:
                 found[path] = Difference.ADDED
@@ -194,8 +195,6 @@ def differences(case: Case, outcome: Outcome) -> dict[str, Difference]:
                 found[path] = Difference.MODE
         elif live is None and theirs is None and ours == image and excluded(case, path):
             found[path] = Difference.MADE
-        elif theirs is None and image is None and ours == live and not case.knows_live and path.partition("/")[0] not in case.image:
-            found[path] = Difference.ROOT
         if theirs is not None and theirs in written_through_links(case, outcome.theirs, path):
             found.setdefault(path, Difference.THROUGH)
         assert path in found, f"{path}: node {live}, image {image}; eDeploy makes {theirs}, reprov {ours}"

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.system import merge_lab
 from tests.system.filesystems import Filesystems, enter_private_mount_namespace
+from tests.system.hazard_lab import Lab, open_lab
 from tests.system.node import Hooks, Node, Run, Store
 from tests.system.trees import RealTrees, real_trees
 
@@ -73,3 +75,14 @@ def hooks(monkeypatch: pytest.MonkeyPatch) -> Hooks:
 def debian() -> RealTrees:
     """Two real Debian trees."""
     return real_trees()
+
+
+@pytest.fixture(scope="session")
+def realistic(tmp_path_factory: pytest.TempPathFactory, debian: RealTrees) -> Iterator[Lab]:
+    """A lab whose nodes are realistic: `merge_lab` says what is on them, and what the two releases differ in."""
+
+    def publish(store: Store) -> None:
+        merge_lab.publish_releases(store, debian)
+
+    with open_lab(tmp_path_factory.mktemp("realistic"), publish, merge_lab.furnish, merge_lab.IMAGE_BYTES) as opened:
+        yield opened

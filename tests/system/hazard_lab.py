@@ -131,6 +131,9 @@ class Lab:
     folder: Path
     """On a filesystem that clones."""
     store: Store
+    furnish: Callable[[Node], None] = add_node_data
+    """Puts into a fresh node what is its own."""
+    image_bytes: int = _IMAGE_BYTES
     _golden: dict[str, Path] = field(default_factory=dict)
     _made: int = 0
 
@@ -139,11 +142,11 @@ class Lab:
         self._made += 1
         return self.folder / f"{self._made}{suffix}"
 
-    def blank(self, filesystem: str, *mkfs_options: str, size_bytes: int = _IMAGE_BYTES) -> Path:
+    def blank(self, filesystem: str, *mkfs_options: str, size_bytes: int = 0) -> Path:
         """The image of an empty filesystem."""
         image = self.new_path(f".{filesystem}")
         with image.open("wb") as file:
-            file.truncate(size_bytes)
+            file.truncate(size_bytes or self.image_bytes)
         subprocess.run((*_MKFS[filesystem], *mkfs_options, image), check=True, capture_output=True)
         return image
 
@@ -153,7 +156,7 @@ class Lab:
             image = self.blank(filesystem)
             with self.mounted(image) as disk:
                 disk.node.install(OLD)
-                add_node_data(disk.node)
+                self.furnish(disk.node)
             self._golden[filesystem] = image
         return self._golden[filesystem]
 
@@ -193,8 +196,20 @@ def unmount(root: Path) -> None:
         time.sleep(0.05)
 
 
+def publish_both(store: Store) -> None:
+    """Both releases, with lists that merge nothing."""
+    make_library(store.library, exclude=_EXCLUDE, add_only=_ADD_ONLY)
+    for version in (OLD, NEW):
+        store.publish(make_release(store.folder.parent / version, version), version)
+
+
 @contextmanager
-def open_lab(folder: Path) -> Iterator[Lab]:
+def open_lab(
+    folder: Path,
+    publish: Callable[[Store], None] = publish_both,
+    furnish: Callable[[Node], None] = add_node_data,
+    image_bytes: int = _IMAGE_BYTES,
+) -> Iterator[Lab]:
     """The lab's own filesystem, mounted while the block lasts, and a store with both releases."""
     host, image = folder / "host", folder / "host.xfs"
     host.mkdir()
@@ -204,10 +219,8 @@ def open_lab(folder: Path) -> Iterator[Lab]:
     subprocess.run(("mount", "-o", "loop", image, host), check=True)
     try:
         store = Store(folder / "store", run_here)
-        make_library(store.library, exclude=_EXCLUDE, add_only=_ADD_ONLY)
-        for version in (OLD, NEW):
-            store.publish(make_release(folder / version, version), version)
-        yield Lab(host, store)
+        publish(store)
+        yield Lab(host, store, furnish, image_bytes)
     finally:
         subprocess.run(("umount", host), check=True)
         image.unlink()

@@ -111,6 +111,38 @@ def test_a_node_that_reprov_did_not_make_is_taken_over_and_given_back(node: Node
 
 
 @on_every_filesystem
+def test_what_came_to_a_hand_made_tree_since_it_was_given_back_goes_on_to_the_release(node: Node, tmp_path: Path) -> None:
+    """The tree that is left is no release: what the other release and the lists say must do."""
+    Tree(node.root, "0.1").file("opt/vendor/by-hand", "x").file("etc/hostname", "pet\n").file("backup/monday", "x").done()
+    tree = Tree(tmp_path / "tree").file("opt/vendor/tool", "x").file("etc/role", "x")
+    node.store.publish(tree, "1.0")
+    node.install("1.0")
+    node.rollback()
+    own = ("opt/vendor/data/rows", "etc/site.d/conf", "etc/hostname", "backup/tuesday", "notes.txt")
+    for path in own:
+        node.write(path, f"{path} is the node's\n")
+    node.rollback()
+    assert [path for path in own if node.path(path).read_text() != f"{path} is the node's\n"] == []
+    assert node.differs_from(tree.folder, "etc/hostname", "etc/site.d", "opt/vendor/data", "var", "backup", "notes.txt") == []
+    assert node.run("verify", "--deep").status == 0
+
+
+@on_every_filesystem
+def test_a_top_directory_that_comes_back_takes_what_is_kept_in_it_along(node: Node, tmp_path: Path) -> None:
+    """The release that is left knows nothing of /opt: the one that comes back does."""
+    node.store.publish(Tree(tmp_path / "1.0").file("opt/vendor/tool", "x"), "1.0")
+    node.store.publish(Tree(tmp_path / "1.1").file("etc/role", "x"), "1.1")
+    node.install("1.0")
+    node.install("1.1")
+    assert not node.path("opt").exists()
+    rows = node.write("opt/vendor/data/rows", "the node's")
+    inode = rows.stat().st_ino
+    node.rollback()
+    assert (rows.read_text(), rows.stat().st_ino) == ("the node's", inode)
+    assert node.path("opt/vendor/tool").read_text() == "x"
+
+
+@on_every_filesystem
 def test_a_change_of_role_keeps_what_the_old_role_kept(node: Node, tmp_path: Path) -> None:
     """A promise does not end when a role changes: the lists of `other` know nothing of /opt/vendor/data or /etc/site.d."""
     node.store.publish(Tree(tmp_path / "a").file("opt/vendor/tool", "a").file("etc/role", "a\n"), "1.0")

@@ -3,7 +3,7 @@
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ from reprov.adapters.files import opened_directory, read_entry, scan_tree
 from reprov.adapters.statcache import EMPTY, StatCache
 from reprov.adapters.survey import NO_PROMISES, is_unchanged, survey
 from reprov.domain.entry import Entry
-from reprov.domain.ownership import Owner, Promises
+from reprov.domain.ownership import Owner, Promises, Verdict
 from reprov.domain.scan import Scan
 from tests.builders import a_dir, a_file, a_tree, owning, scan_of
 
@@ -34,9 +34,9 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def surveyed(root: Path, *, cache: StatCache = EMPTY, promised: Promises = PROMISED) -> Scan:
+def surveyed(root: Path, *, cache: StatCache = EMPTY, promised: Promises = PROMISED, base: Collection[str] = ()) -> Scan:
     with opened_directory(root) as fd:
-        return survey(fd, TARGET, LISTS, volumes=["var"], fences=["mnt"], cache=cache, promised=promised)
+        return survey(fd, TARGET, LISTS, volumes=["var"], fences=["mnt"], cache=cache, promised=promised, base=base)
 
 
 def test_whose_everything_is(root: Path) -> None:
@@ -54,9 +54,14 @@ def test_what_is_the_nodes_is_recorded_and_neither_entered_nor_read(root: Path) 
     assert (scan.volumes, scan.fenced) == (("", "var"), frozenset({"mnt"}))
 
 
-def test_the_builders_predict_a_survey(root: Path) -> None:
+@pytest.mark.parametrize("base", [(), ("old",)], ids=["without a release before", "with one"])
+def test_the_builders_predict_a_survey(root: Path, base: tuple[str, ...]) -> None:
+    for name in ("data/x", "old/x"):
+        (root / name).parent.mkdir()
+        (root / name).write_text(name)
     live = {path: entry for path, entry in scan_tree(root).entries.items() if not path.startswith(".reprov")}
-    found, expected = surveyed(root), scan_of(live, LISTS, TARGET, volumes=["var"], fenced=["mnt"], promised=PROMISED)
+    expected = scan_of(live, LISTS, TARGET, volumes=["var"], fenced=["mnt"], promised=PROMISED, base=base)
+    found = surveyed(root, base=base)
     assert found.verdicts == expected.verdicts
     assert {path: told(entry) for path, entry in found.entries.items()} == {path: told(entry) for path, entry in expected.entries.items()}
     assert (found.volumes, found.fenced) == (expected.volumes, expected.fenced)
@@ -83,6 +88,63 @@ def test_sockets_and_fifos_are_the_nodes(root: Path) -> None:
             os.chdir(here)
         verdicts = surveyed(root).verdicts
     assert [verdicts[path].owner for path in ("usr/fifo", "usr/socket")] == [Owner.KEEP, Owner.KEEP]
+
+
+TIB = 1 << 40
+
+
+@pytest.fixture
+def digested(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The paths that a survey reads, none of which is read."""
+    paths: list[str] = []
+
+    def digest(path: str, *, dir_fd: int) -> str:
+        paths.append(path)
+        return "read"
+
+    monkeypatch.setattr("reprov.adapters.survey.digest_at", digest)
+    return paths
+
+
+def test_a_name_in_the_root_directory_that_no_release_brought_is_neither_entered_nor_read(root: Path, digested: list[str]) -> None:
+    with (root / "disk.img").open("wb") as image:
+        image.truncate(TIB)
+    (root / "data/deep").mkdir(parents=True)
+    (root / "data/deep/x").write_text("x")
+    (root / "lib").symlink_to("data")
+    scan = surveyed(root)
+    assert {scan.verdicts[path] for path in ("data", "disk.img", "lib")} == {Verdict(Owner.KEEP, None)}
+    assert (scan.entries["disk.img"].size, scan.entries["disk.img"].digest) == (TIB, "")
+    assert "data/deep" not in scan.entries
+    assert digested and all(path.startswith("usr/") for path in digested)
+
+
+def test_one_that_the_installed_release_brought_is_looked_at_like_any_other(root: Path, digested: list[str]) -> None:
+    (root / "old").mkdir()
+    (root / "old/x").write_text("x")
+    scan = surveyed(root, base=["", "old"])
+    assert not {"old", "old/x"} & scan.verdicts.keys()
+    assert "old/x" in digested
+
+
+def test_one_that_the_target_has_as_something_else_is_no_strangers(tmp_path: Path, digested: list[str]) -> None:
+    (tmp_path / "usr").write_text("a file")
+    assert "usr" not in surveyed(tmp_path).verdicts
+    assert digested == ["usr"]
+
+
+def test_one_that_a_list_names_is_kept_by_that_list(root: Path) -> None:
+    (root / "promised").mkdir()
+    promised = Promises([owning(b"/promised/\n")])
+    rule = surveyed(root, promised=promised).verdicts["promised"].rule
+    assert rule is not None and rule.pattern == "/promised/"
+
+
+def test_one_that_a_managed_filesystem_is_mounted_on_is_entered(root: Path) -> None:
+    (root / "boot/grub").mkdir(parents=True)
+    with opened_directory(root) as fd:
+        scan = survey(fd, TARGET, LISTS, volumes=["boot"], fences=["mnt"], cache=EMPTY)
+    assert "boot/grub" in scan.entries and "boot" not in scan.verdicts
 
 
 def test_what_the_cache_knows_is_not_read_again(root: Path) -> None:

@@ -25,7 +25,7 @@ def planned(monkeypatch: pytest.MonkeyPatch, reprov: Callable[..., Any], tmp_pat
     """Runs `reprov plan base 1.1` where this plan comes out."""
 
     def run(found: Plan | Exception, *words: str) -> Any:
-        def plan_upgrade(*arguments: object, count_rules: bool) -> Plan:
+        def plan_upgrade(*arguments: object, apply_chown: bool, count_rules: bool) -> Plan:
             assert arguments[0] == tmp_path
             if isinstance(found, Exception):
                 raise found

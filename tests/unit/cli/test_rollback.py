@@ -19,8 +19,8 @@ def rolling(monkeypatch: pytest.MonkeyPatch, reprov: Callable[..., Any], tmp_pat
     """Runs `reprov rollback` where this comes out."""
 
     def run(found: RolledBack | Exception, *words: str, accepting: bool = False) -> Any:
-        def rollback(root: Path, *, accept_changed: bool, monitor: object) -> RolledBack:
-            assert (root, accept_changed) == (tmp_path, accepting)
+        def rollback(root: Path, *, accept_changed: bool, apply_chown: bool, monitor: object) -> RolledBack:
+            assert (root, accept_changed, apply_chown) == (tmp_path, accepting, False)
             if isinstance(found, Exception):
                 raise found
             return found

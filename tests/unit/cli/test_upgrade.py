@@ -80,6 +80,7 @@ def test_json_of_a_node_that_never_had_to_be_changed(upgrading: Callable[..., An
 @pytest.mark.parametrize(
     ("words", "role", "stage_only"),
     [
+        pytest.param(("1.1", "--apply-chown"), None, False, id="files may follow their accounts"),
         pytest.param(("1.1",), None, False, id="a version alone"),
         pytest.param(("base", "1.1"), "base", False, id="role and version"),
         pytest.param(("1.1", "--stage-only"), None, True, id="to be staged only"),
@@ -88,7 +89,9 @@ def test_json_of_a_node_that_never_had_to_be_changed(upgrading: Callable[..., An
 )
 def test_what_the_workflow_is_told(upgrading: Any, tmp_path: Path, words: tuple[str, ...], role: str | None, stage_only: bool) -> None:
     upgrading(upgraded(), *words)
-    assert upgrading.seen == [((tmp_path, Source.parse("/srv"), role, "1.1"), {"stage_only": stage_only})]
+    assert upgrading.seen == [
+        ((tmp_path, Source.parse("/srv"), role, "1.1"), {"stage_only": stage_only, "apply_chown": "--apply-chown" in words})
+    ]
 
 
 ERRORS = {

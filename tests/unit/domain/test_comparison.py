@@ -1,10 +1,11 @@
 """What an upgrade changes, what stays and why, and what forbids it."""
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 import pytest
 
-from reprov.domain.comparison import Blocker, Change, Comparison, Installed, compare, covers
+from reprov.domain.comparison import Blocker, Change, Comparison, compare, covers
 from reprov.domain.entry import Entry, Kind
 from reprov.domain.ownership import Ownership, Promises
 from tests.builders import MTIME_NS, NEVER, a_dir, a_file, a_link, a_tree, owning, scan_of
@@ -20,15 +21,25 @@ class World(NamedTuple):
     expected: dict[str, str]
     """By path: "action: reason" of a change, "kept: reason" of what stays."""
     ownership: Ownership = owning()
-    installed: Installed | None = None
+    base: Collection[str] = ()
+    """The paths of the installed release."""
+    promised: Promises = Promises()
+    """What its lists keep."""
     fenced: tuple[str, ...] = ()
     volumes: tuple[str, ...] = ()
 
 
 def compared(world: World) -> Comparison:
-    promised = Promises([world.installed.ownership] if world.installed else [])
-    scan = scan_of(world.live, world.ownership, world.target, volumes=world.volumes, fenced=world.fenced, promised=promised)
-    return compare(world.target, scan, world.ownership, world.installed)
+    scan = scan_of(
+        world.live,
+        world.ownership,
+        world.target,
+        volumes=world.volumes,
+        fenced=world.fenced,
+        promised=world.promised,
+        base=world.base,
+    )
+    return compare(world.target, scan, world.ownership)
 
 
 def said(comparison: Comparison) -> dict[str, str]:
@@ -37,7 +48,7 @@ def said(comparison: Comparison) -> dict[str, str]:
 
 
 USR = a_tree(a_file("usr/a", "1"))
-OLD_LISTS = Installed(USR, owning(b"/usr/kept\n/usr/kept.d/\n"))
+OLD_LISTS = Promises([owning(b"/usr/kept\n/usr/kept.d/\n")])
 
 WORLDS = {
     "the same tree needs nothing": World(USR, USR, {}),
@@ -116,26 +127,31 @@ WORLDS = {
     "a name in the root directory that no release brought stays with all that it holds": World(
         a_tree(a_file("usr/a", "1"), a_file("data/deep/x"), a_file("core")),
         USR,
-        dict.fromkeys(["data", "data/deep", "data/deep/x", "core"], "kept: in the root directory, and no release brought it"),
-        installed=OLD_LISTS,
+        dict.fromkeys(["data", "core"], "kept: in the root directory, and no release brought it"),
+        base=USR,
+    ),
+    "what no image ships is the node's there as anywhere": World(
+        a_tree(a_file("usr/a", "1"), Entry("initctl", Kind.FIFO, 0o600, 0, 0, 0)), USR, {"initctl": "kept: keep: the node's"}
     ),
     "a name in the root directory that the installed release brought goes": World(
         a_tree(a_file("usr/a", "1"), a_file("old/x")),
         USR,
         {"old": "delete: not in the release", "old/x": "delete: not in the release"},
-        installed=Installed(a_tree(a_file("old/x")), owning()),
+        base=["", "old", "old/x"],
     ),
     "what the lists of the installed release kept stays when the role changes": World(
         a_tree(a_file("usr/a", "1"), a_file("usr/kept"), a_file("usr/kept.d/x")),
         USR,
         dict.fromkeys(["usr/kept", "usr/kept.d"], "kept: kept by the installed release, unknown to this one"),
-        installed=OLD_LISTS,
+        base=USR,
+        promised=OLD_LISTS,
     ),
     "unless the next release has the path": World(
         a_tree(a_file("usr/a", "1"), a_file("usr/kept", "mine")),
         a_tree(a_file("usr/a", "1"), a_file("usr/kept", "theirs")),
         {"usr/kept": "replace: content differs"},
-        installed=OLD_LISTS,
+        base=USR,
+        promised=OLD_LISTS,
     ),
     "a mount that is none of the release's stays, and nothing is made behind it": World(
         a_tree(a_file("usr/a", "1"), a_dir("usr/mnt")),

@@ -60,12 +60,12 @@ def pristine(tree: Mapping[str, Entry]) -> dict[str, bytes]:
 def planned(world: World) -> Done:
     """Merge and compare as a plan does. The comparison knows nothing of merging: without the merge list everything is the image's."""
     lists = owning(world.keep)
-    scan = scan_of(world.live, lists, world.target, fenced=world.fenced)
+    scan = scan_of(world.live, lists, world.target, fenced=world.fenced, base=world.base or ())
     merging = Ownership.parse([("k", world.keep)], [("a", NEVER)], [("m", world.merge)])
     found = find_merges(world.target, scan, merging, world.base, decided=world.decided)
     texts = {text.path: world.text for text in found.texts}
     merged = apply_merges(world.target, scan, found, texts, pristine(world.target))
-    comparison = compare(merged.target, merged.scan, lists, None)
+    comparison = compare(merged.target, merged.scan, lists)
     assert comparison.blockers == ()
     said = {change.path: f"{change.action}: {change.reason}" for change in comparison.changes}
     said |= {path: f"node's: {stays.reason}" for path, stays in {**merged.nodes, **merged.removed}.items()}

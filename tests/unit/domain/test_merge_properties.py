@@ -76,11 +76,11 @@ def _three(paths: list[str], choices: bytes) -> Three:
 
 def planned(three: Three, base: Tree | None) -> Planned:
     lists = owning()
-    scan = scan_of(three.live, lists, three.target)
+    scan = scan_of(three.live, lists, three.target, base=base or ())
     found = find_merges(three.target, scan, Ownership.parse([("k", NEVER)], [("a", NEVER)], [("m", b"merge=text /etc/***\n")]), base)
     contents = {path: DIGESTS[entry.digest] for path, entry in three.target.items() if entry.digest}
     merged = apply_merges(three.target, scan, found, {text.path: TEXT if three.clean else None for text in found.texts}, contents)
-    comparison = compare(merged.target, merged.scan, lists, None)
+    comparison = compare(merged.target, merged.scan, lists)
     assert comparison.blockers == ()
     after = dict(three.live)
     for change in comparison.changes:

@@ -27,7 +27,7 @@ class Staged(NamedTuple):
 
 def placements_of(staged: Staged) -> tuple[Placement, ...]:
     scan = scan_of(staged.live, staged.ownership, staged.target, volumes=staged.volumes)
-    comparison = compare(staged.target, scan, staged.ownership, None)
+    comparison = compare(staged.target, scan, staged.ownership)
     swaps = find_swaps({change.path: change for change in comparison.changes}, staged.target, scan, {})
     return find_placements(swaps, comparison, staged.target, scan, dict.fromkeys(scan.volumes, staged.clones))
 

@@ -60,6 +60,7 @@ def test_the_json_form() -> None:
         "kept": [{"path": "/etc/me", "reason": "keep: the node's stays", "rule": "- /etc/me"}],
         "conflicts": [],
         "rules": [],
+        "owners": {"changes": [], "moved": [], "unseen": []},
         "accounts": [],
         "blockers": [{"path": "/", "problem": "is full", "hint": "prune"}],
     }

@@ -59,7 +59,7 @@ def the_scan() -> tuple[Scan, dict[str, Entry]]:
 
 def test_an_upgrade_looks_at_what_is_the_nodes_and_at_what_nobody_brought() -> None:
     scan, _ = the_scan()
-    staying = Staying.in_upgrade(scan, TARGET, compare(TARGET, scan, owning(KEEP, b"- /var/lib/dpkg/\n/var/\n"), None))
+    staying = Staying.in_upgrade(scan, TARGET, compare(TARGET, scan, owning(KEEP, b"- /var/lib/dpkg/\n/var/\n")))
     assert staying.tops == ("etc/gone", "etc/key", "home", "srv/data", "unknown", "var")
     assert staying.left_out == {"var/lib/dpkg"}
 

@@ -125,7 +125,7 @@ def test_the_exchanges_make_the_live_tree_the_release_and_a_second_plan_is_empty
         if path and not any(place in closed or place in scan.fenced for place in at_or_above(path)):
             wanted = entry._replace(path="")
             assert live[path] == (wanted._replace(mtime_ns=live[path].mtime_ns) if entry.kind is Kind.DIR else wanted)
-    again = compare(case.target, scan, case.ownership, case.installed)
+    again = compare(case.target, scan, case.ownership)
     assert again.blockers == ()
     assert again.changes == ()
 
@@ -134,7 +134,7 @@ def test_the_exchanges_make_the_live_tree_the_release_and_a_second_plan_is_empty
 @given(cases())
 def test_names_of_one_file_in_the_release_are_names_of_one_file_on_the_node_and_a_second_plan_is_empty(case: Case) -> None:
     _, _, scan = carry_out(case)
-    assert compare(case.target, scan, case.ownership, case.installed).changes == ()
+    assert compare(case.target, scan, case.ownership).changes == ()
 
 
 def nodes_inodes(machine: Machine, planned: Planned) -> dict[str, Inode]:

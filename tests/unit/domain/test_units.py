@@ -28,7 +28,7 @@ class Cut(NamedTuple):
 
 def swaps_of(cut: Cut) -> Swaps:
     scan = scan_of(cut.live, cut.ownership, cut.target, volumes=cut.volumes, fenced=cut.fenced)
-    comparison = compare(cut.target, scan, cut.ownership, None)
+    comparison = compare(cut.target, scan, cut.ownership)
     assert not comparison.blockers
     changes = {change.path: change for change in comparison.changes}
     return find_swaps(changes, cut.target, scan, dict.fromkeys(cut.stuck, "immutable"))

@@ -34,7 +34,7 @@ def test_going_back_brings_the_images_paths_back_and_leaves_the_nodes_where_they
 
     scan = machine.rescan(case)
     held = dict(walk(machine.live))
-    todo = _reverse(journal, scan, (), NullMonitor())
+    todo = _reverse(journal, scan, (), (), NullMonitor())
     assume(not {op.path for op in todo.ops} & case.stuck)
     assume(not leads_through_another_kind(machine, [*todo.linked, *todo.rebuilt, *(op.path for op in todo.ops)]))
     back = Swaps(todo.ops, todo.linked, todo.rebuilt, ())
