@@ -14,7 +14,7 @@ from reprov.domain.three_way import Side, content_of, dressed, metadata_side
 from reprov.errors import Refused
 
 _LONGEST_NAME_BYTES = 255
-_PERMISSIONS = 0o777
+_READABLE = 0o666  # never executable: grub.d and dispatcher.d run whatever is
 _PRIVATE = 0o600
 
 
@@ -102,7 +102,7 @@ class _Applier:
         if theirs.kind is Kind.FILE:
             self.contents[theirs.digest] = self._content_of(theirs)
         is_open = theirs.mode & S_IROTH and (conflict.ours is None or conflict.ours.mode & S_IROTH)
-        mode = theirs.mode & _PERMISSIONS if is_open or theirs.kind is Kind.LINK else _PRIVATE
+        mode = theirs.mode if theirs.kind is Kind.LINK else theirs.mode & _READABLE if is_open else _PRIVATE
         # Without its attributes: an access list could open what the mode closes.
         self.target[new] = theirs._replace(path=new, mode=mode, xattrs=(), link_group=0)
         self.conflicts[conflict.path] = conflict._replace(new=new)

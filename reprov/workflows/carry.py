@@ -1,7 +1,7 @@
 """What of shared files comes along when the previous tree comes back: what the node has changed since, above all its passwords."""
 
 import hashlib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 

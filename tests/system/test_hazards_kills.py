@@ -84,10 +84,10 @@ def trees(lab: Lab) -> tuple[Snapshot, Snapshot]:
 
 @pytest.mark.parametrize("path", UNITS)
 def test_a_commit_that_was_killed_is_undone_and_then_goes_through(lab: Lab, trees: tuple[Snapshot, Snapshot], path: str) -> None:
-    """Each exchange is its own undo; only after the last one is there nothing to undo."""
+    """Each exchange is its own undo, and even after the last one nobody has looked at the new tree yet."""
     with lab.node() as disk:
         killed_at(disk, path, upgrade_words(disk))
-        assert settled(disk, *trees, path) == ("new" if path == UNITS[-1] else "old")
+        assert settled(disk, *trees, path) == "old"
         disk.node.install(NEW)
         assert difference(trees[1], look(disk)) == []
         killed_at(disk, path, ("rollback",))
@@ -257,11 +257,7 @@ def test_marks_tell_what_was_exchanged_when_inode_numbers_do_not(lab: Lab, path:
         move_to_another_disk(lab, disk, other)
         ran = other.node.run("recover")
         assert ran.status == 0, ran.stderr
-        if path != "etc":
-            assert difference(old, look(other)) == []
-        else:
-            assert other.node.path("etc/crontab").read_text() == other.node.path("usr/bin/same").read_text() == "changed in 1.0.1\n"
-            other.node.rollback()
+        assert difference(old, look(other)) == []
 
 
 @pytest.mark.parametrize("path", UNITS)
@@ -277,7 +273,7 @@ def test_inodes_tell_what_was_exchanged_when_the_marks_are_gone(lab: Lab, trees:
                     os.removexattr(place, MARK)
                     removed += 1
         assert removed >= 6
-        assert settled(disk, *trees, path) == ("new" if path == UNITS[-1] else "old")
+        assert settled(disk, *trees, path) == "old"
 
 
 def test_what_neither_mark_nor_inode_can_tell_is_left_alone(lab: Lab) -> None:
@@ -305,4 +301,4 @@ def test_where_no_birth_times_are_known_the_marks_are_enough(
     monkeypatch.setattr(kernel, "birth_time_ns", lambda path, *, dir_fd: 0)
     with lab.node() as disk:
         killed_at(disk, path, upgrade_words(disk))
-        assert settled(disk, *trees, path) == ("new" if path == UNITS[-1] else "old")
+        assert settled(disk, *trees, path) == "old"

@@ -446,7 +446,7 @@ RESULTS = {
     ),
     "the release's beside the node's, with its mode, but no more than permissions and no attributes": (
         World(f("b"), f("n"), etc(a_file("etc/f", "r", 0o4755)._replace(uid=7, xattrs=(("user.x", b"1"),))), {}),
-        a_file("etc/f.reprov-new", "r", 0o755)._replace(uid=7),
+        a_file("etc/f.reprov-new", "r", 0o644)._replace(uid=7),
     ),
     "the release's beside a private one is as private": (
         World(f("b"), f("n", 0o640), f("r"), {}),
