@@ -51,3 +51,9 @@ class NeedsAttention(ReprovError):
     """Neither the old nor the new state could be established; a person has to look."""
 
     exit_code = ExitCode.NEEDS_ATTENTION
+
+
+class ProofFailed(ReprovError):
+    """Something protected is not as it was before; nothing else may be changed until a person knows why."""
+
+    exit_code = ExitCode.PROOF_FAILED

@@ -33,6 +33,8 @@ VERBS = {
     "prune": Verb(Section.SERVER, "Delete old releases from the store."),
     "serve": Verb(Section.SERVER, "Serve the store to nodes, read-only, over rsync."),
     "import-edeploy": Verb(Section.SERVER, "Turn eDeploy's metadata into a site directory."),
+    "inventory": Verb(Section.NODE, "Show disks, OSDs, mounts and network, and which devices are data."),
+    "prove": Verb(Section.NODE, "Fingerprint the data devices, or compare with an earlier proof."),
     "plan": Verb(Section.NODE, "Show everything that an upgrade would do, and why."),
     "upgrade": Verb(Section.NODE, "Stage a release and swap it in."),
     "rollback": Verb(Section.NODE, "Go back to the deployment before this one."),

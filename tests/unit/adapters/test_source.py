@@ -54,7 +54,9 @@ def answering(monkeypatch: pytest.MonkeyPatch, *answers: Answer) -> list[tuple[s
 def test_versions_are_the_folders_that_are_not_being_made(monkeypatch: pytest.MonkeyPatch) -> None:
     started = answering(monkeypatch, Answer(stdout=LISTING))
     assert list_versions(DAEMON, "base") == ["1.0", "1.1~rc 1"]
-    assert started == [("rsync", "--sockopts=TCP_NODELAY", "--contimeout=10", "--timeout=60", "--list-only", "rsync://install:8730/releases/base/")]
+    assert started == [
+        ("rsync", "--sockopts=TCP_NODELAY", "--contimeout=10", "--timeout=60", "--list-only", "rsync://install:8730/releases/base/")
+    ]
 
 
 def test_an_unknown_role_has_no_versions(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,36 @@
+"""storage-proof.json: read, and written so that there is either the old one or the new one."""
+
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+from reprov.adapters.node_state import sync_directory
+from reprov.domain.proof import Proof
+from reprov.errors import InvalidInput
+
+
+def read_proof(file: Path) -> Proof:
+    """The proof in a file. Raises `InvalidInput` when it is none, `OSError` when it cannot be read."""
+    fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    with os.fdopen(fd, "rb") as opened:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise InvalidInput(f"{file}: not a storage proof (it is no regular file)")
+        start = opened.read(1)
+        text = start + opened.read() if start == b"{" else b""  # not all of a disk image that was named by mistake
+        return Proof.parse(text.decode("ascii", "backslashreplace"), str(file))
+
+
+def write_proof(proof: Proof, file: Path) -> None:
+    """Put a proof in the place of a file, durably; mode 0600, and through no symbolic link."""
+    fd, temporary = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
+    try:
+        with os.fdopen(fd, "wb") as out:
+            out.write(proof.to_json().encode("ascii"))
+            out.flush()
+            os.fsync(out.fileno())
+        Path(temporary).replace(file)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    sync_directory(file.parent)
