@@ -6,6 +6,7 @@ Tiers are directories: tests/unit, tests/oracle (marker `commands`), tests/syste
 
 import os
 import shutil
+import signal
 import subprocess
 from collections import Counter, defaultdict
 from collections.abc import Callable, Generator, Iterator
@@ -55,6 +56,12 @@ def no_commands(request: pytest.FixtureRequest) -> Iterator[None]:
         for name in ("system", "posix_spawn", "posix_spawnp", "fork", "forkpty"):
             patched.setattr(os, name, refuse)
         yield
+
+
+def pytest_configure() -> None:
+    """Hear requests to stop as a shell's foreground job does: nohup and a background job ignore some, and so would what is tested."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,35 +1,29 @@
 """Committed -> rolled back: the previous tree comes back, with the node's own files and identity of now."""
 
 import secrets
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from reprov.adapters.discard import discard
-from reprov.adapters.files import digest_at, opened_directory
-from reprov.adapters.kept import OwnedByNode, immovable, release_all
+from reprov.adapters.files import digest_at
+from reprov.adapters.kept import OwnedByNode, release_all
 from reprov.adapters.mounts import MountWatch
 from reprov.adapters.node_state import INCOMING, PREVIOUS
-from reprov.adapters.previous import changed_files, read_accounts, restore
-from reprov.adapters.processes import has_selinux, sandboxed_processes
+from reprov.adapters.previous import changed_files, restore
 from reprov.adapters.release_reader import ReleaseFiles
 from reprov.adapters.source import fetch_contents
-from reprov.adapters.survey import survey
 from reprov.adapters.volumes import Volumes, opened_volumes
-from reprov.domain.comparison import Action, Change
 from reprov.domain.deployment import Deployment, State
-from reprov.domain.entry import Entry, Kind, is_below, show
-from reprov.domain.guards import AT_BOOT, blockers_of_live_commit
-from reprov.domain.journal import DirectoryChange, Journal, Written
+from reprov.domain.entry import Entry, Kind, show
+from reprov.domain.journal import Journal
 from reprov.domain.release import ReleaseId
 from reprov.domain.scan import Scan
 from reprov.domain.source import Source
-from reprov.domain.staying import Staying
-from reprov.domain.units import Op, OpKind, find_along, ordered
 from reprov.errors import NeedsAttention, Refused, ReprovError
 from reprov.events import Monitor, Note, phase
 from reprov.workflows import record
-from reprov.workflows.carry import carry, change_previous, changed_accounts, refuse_accounts, written_before
+from reprov.workflows.carry import change_previous
 from reprov.workflows.commit import (
     Exchange,
     commit,
@@ -43,8 +37,7 @@ from reprov.workflows.commit import (
 from reprov.workflows.edited import EditCheck, both
 from reprov.workflows.identity import identity_check
 from reprov.workflows.node import Node, changing_node, disk_errors_in_words, finishing, now
-from reprov.workflows.owned import node_owns, nothing_stays
-from reprov.workflows.owners import OwnerSearch, refuse_owners
+from reprov.workflows.way_back import find_way
 
 _SHOWN = 5
 
@@ -73,54 +66,18 @@ def rollback(root: Path, *, accept_changed: bool, apply_chown: bool = False, mon
             installed, previous = _files(node, deployment.installed), _files(node, deployment.previous)
             with phase(monitor, "check", "Checking the previous tree"):
                 accepted = _check_previous(node, volumes, journal, previous, deployment.source, accept_changed, monitor)
-            target = installed.manifest.entries if installed else {}
-            with phase(monitor, "scan", "Reading the node", files=len(target)) as progress, opened_directory(root) as root_fd:
-                # A tree that is no release has nothing to merge with.
-                ownership = installed.ownership if installed else (previous or _no_release()).ownership.without_merges()
-                fences = [mount.path for mount in watch.mounts if mount.path and mount.path not in journal.volumes]
-                cache = record.load_live(node, installed)
-                promised = node.promises(previous)
-                seen = survey(
-                    root_fd,
-                    # Of a tree that is no release, what the other one knows is looked at: the exchanges are in there.
-                    (installed or previous or _no_release()).manifest.entries,
-                    ownership,
-                    volumes=journal.volumes,
-                    fences=fences,
-                    cache=cache,
-                    promised=promised,
-                    base=previous.manifest.entries if previous else (),
-                    progress=progress,
-                )
-                old_accounts = read_accounts(volumes, journal.volume_of)
-                carried = carry(volumes, seen, installed, previous, old_accounts, journal) if installed else None
-                scan = carried.scan if carried else seen
-                accounts = carried.accounts if carried else None
-                refuse_accounts(accounts)
-                new_accounts = changed_accounts(old_accounts, accounts)
-                removed = carried.removed if carried else frozenset()
-                todo = _reverse(journal, scan, removed, written_before(journal, volumes, new_accounts), monitor)
-                _refuse_obstacles(root_fd, journal, scan)
-                if node.is_live:
-                    _refuse_live(todo, installed, previous)
-                units = {op.path for op in todo.ops}
-                search = OwnerSearch(carried.moving if carried else None, Staying.in_rollback(scan, target, units), watch.mounts)
-                owners = search.run(root_fd, monitor)
-                # What the commit was allowed to change may go back without asking again.
-                refuse_owners(owners, apply_chown=apply_chown or bool(journal.owners), is_live=node.is_live)
-                todo = replace(todo, owners=owners.changes)
-            edits = EditCheck(volumes, scan, ownership, todo.ops)
-            check = both(edits.after, identity_check(node.root, target, live=node.is_live))
+            way = find_way(node, volumes, watch, journal, installed, previous, apply_chown, monitor)
+            edits = EditCheck(volumes, way.scan, way.ownership, way.todo.ops)
+            check = both(edits.after, identity_check(node.root, way.installed_paths, live=node.is_live))
             with signals_held():
                 with phase(monitor, "commit", "Exchanging"), disk_errors_in_words("the rollback was given up"):
                     edits.before()
-                    if carried:
-                        change_previous(node, volumes, journal, previous, carried, new_accounts)
-                    owned = node_owns(ownership, promised, target, target, carried.stays if carried else nothing_stays)
-                    done, mixed_s = _exchange(node, volumes, deployment, todo, owned, watch, check, monitor)
+                    if way.carried:
+                        change_previous(node, volumes, journal, previous, way.carried, way.accounts)
+                    done, mixed_s = _exchange(node, volumes, deployment, way.todo, way.owned, watch, check, monitor)
                 with phase(monitor, "finish", "Keeping the way back"), finishing("the previous tree is back"):
                     finish(volumes, done)
-                    _swap_records(node, volumes, done, scan, installed, previous)
+                    _swap_records(node, volumes, done, way.scan, installed, previous)
                     volumes.sync()  # without its record nobody could say later whether the way back is what it was
                     node.state.finish_journal()
                 void_held_signals()
@@ -129,10 +86,6 @@ def rollback(root: Path, *, accept_changed: bool, apply_chown: bool = False, mon
 
 def _files(node: Node, release: ReleaseId | None) -> ReleaseFiles | None:
     return ReleaseFiles.load(node.state.release_directory(release)) if release else None
-
-
-def _no_release() -> ReleaseFiles:
-    raise NeedsAttention("the node knows neither its installed nor its previous release", hint="/.reprov/state.json was changed by hand")
 
 
 def _check_previous(
@@ -192,67 +145,6 @@ def _digest(name: str, dir_fd: int) -> str:
         return digest_at(name, dir_fd=dir_fd)
     except OSError:
         return ""
-
-
-def _reverse(journal: Journal, scan: Scan, removed: Collection[str], written: tuple[Written, ...], monitor: Monitor) -> Exchange:
-    """The exchanges that undo a finished commit, with what is the node's now, and without what it has removed."""
-    ops = [op for entry in journal.ops if entry.op.path not in removed and (op := _reversed_op(entry.op, scan, monitor))]
-    along = find_along(scan, {op.path for op in ops if op.kind is OpKind.SWAP})
-    directories = tuple(
-        DirectoryChange(change.path, scan.entries[change.path], _as_before(change, scan.entries[change.path]))
-        for change in journal.directories
-        if scan.kind_at(change.path) is Kind.DIR
-    )
-    swapped = ordered((*ops, *along.carried), scan.volume_of("usr/bin"))
-    return Exchange(swapped, along.linked, along.rebuilt, directories, written)
-
-
-def _reversed_op(op: Op, scan: Scan, monitor: Monitor) -> Op | None:
-    """The op that undoes one; None for a carry, which is found anew, and where there is nothing to take away."""
-    is_there = scan.kind_at(op.path) is not None
-    match op.kind:
-        case OpKind.SWAP if is_there:
-            return op
-        case OpKind.SWAP | OpKind.REMOVE:
-            return op._replace(kind=OpKind.SWAP if is_there else OpKind.CREATE)
-        case OpKind.CREATE if is_there:
-            # What the upgrade created and the node owns since may hold data by now: it stays.
-            if any(is_below(path, op.path) for path in scan.verdicts):
-                monitor.emit(Note(f"{show(op.path)} stays: the upgrade made it, but it holds what is the node's"))
-                return None
-            return op._replace(kind=OpKind.REMOVE)
-    return None
-
-
-def _as_before(change: DirectoryChange, now_is: Entry) -> Entry:
-    """What a directory in place goes back to: its old metadata if the commit changed it, else that of now with the old time."""
-    if change.before._replace(mtime_ns=0) == change.after._replace(mtime_ns=0):
-        return now_is._replace(mtime_ns=change.before.mtime_ns)
-    return change.before
-
-
-def _refuse_obstacles(root_fd: int, journal: Journal, scan: Scan) -> None:
-    """What has come up since the commit and forbids to exchange a directory back."""
-    swapped = [entry.op.path for entry in journal.ops if entry.op.kind is OpKind.SWAP]
-    for path in (*scan.fenced, *scan.volumes):
-        if path and any(is_below(path, unit) for unit in swapped):
-            raise Refused(f"{show(path)} has been mounted since the upgrade", hint="unmount it for the rollback")
-    along = find_along(scan, swapped)
-    looked_at = [(path, False) for path in (*along.linked, *(op.path for op in along.carried))]
-    stuck = immovable(root_fd, [*looked_at, *((path, True) for path in along.rebuilt), *((path, False) for path in swapped)])
-    for path, flag in stuck.items():
-        raise Refused(f"{show(path)} is {flag} and cannot come along", hint=f"chattr -{flag[0]} {show(path)} for the rollback")
-
-
-def _refuse_live(todo: Exchange, installed: ReleaseFiles | None, previous: ReleaseFiles | None) -> None:
-    """Going back changes what the two releases differ in; what a tree that is no release holds, nobody can say."""
-    if installed is None or previous is None:
-        raise Refused("one of the two trees is no release, so that nobody can say what changes", hint=AT_BOOT)
-    here, there = installed.manifest.entries, previous.manifest.entries
-    paths = (path for path in here.keys() | there.keys() if here.get(path) != there.get(path))
-    changes = {path: Change(path, Action.REPLACE, "", here.get(path), there.get(path)) for path in paths}
-    for blocker in blockers_of_live_commit(changes, todo.ops, sandboxed_processes(), labels=has_selinux()):
-        raise Refused(f"{show(blocker.path)} {blocker.problem}", hint=blocker.hint)
 
 
 def _exchange(

@@ -7,7 +7,7 @@ from reprov.domain.ownership import Owner
 from reprov.domain.scan import volume_holding
 from reprov.domain.units import OpKind, Swaps
 from reprov.events import NullMonitor
-from reprov.workflows.rollback import _reverse
+from reprov.workflows.way_back import reverse
 from tests.builders import Case, cases
 from tests.simulation import Machine, admissible, at_or_above, carried_out, exchange_all, owned_in, walk
 
@@ -34,7 +34,7 @@ def test_going_back_brings_the_images_paths_back_and_leaves_the_nodes_where_they
 
     scan = machine.rescan(case)
     held = dict(walk(machine.live))
-    todo = _reverse(journal, scan, (), (), NullMonitor())
+    todo = reverse(journal, scan, (), (), NullMonitor())
     assume(not {op.path for op in todo.ops} & case.stuck)
     assume(not leads_through_another_kind(machine, [*todo.linked, *todo.rebuilt, *(op.path for op in todo.ops)]))
     back = Swaps(todo.ops, todo.linked, todo.rebuilt, ())
