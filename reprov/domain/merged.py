@@ -70,7 +70,9 @@ class _Applier:
         self.found = found
         self.theirs = theirs
         self.release = target
-        self.target = {path: found.written.get(path, entry) for path, entry in target.items() if path not in found.removed}
+        self.target = {**target, **found.written}
+        for path in found.removed:
+            self.target.pop(path, None)
         self.nodes = dict(found.nodes)
         self.conflicts = {conflict.path: conflict for conflict in found.conflicts}
         self.contents: dict[str, bytes] = {}

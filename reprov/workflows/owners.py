@@ -1,5 +1,6 @@
 """Accounts that move -> the files of the node that have to follow them: once for the plan, and once more for the commit."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from reprov.adapters.owners import find_owned
@@ -20,7 +21,8 @@ class OwnerSearch:
 
     accounts: MergedAccounts | None
     """What becomes of the accounts; None where they are not merged."""
-    staying: Staying
+    find_staying: Callable[[], Staying]
+    """Called when an account moves, and only then: it looks through every path of the node."""
     mounts: tuple[Mount, ...]
 
     def run(self, root_fd: int, monitor: Monitor) -> OwnerPlan:
@@ -29,7 +31,7 @@ class OwnerSearch:
             return NO_OWNER_CHANGES
         with phase(monitor, "owners", "Looking for the files of accounts that move") as progress:
             wanted = WantedIds.of((*self.accounts.moved, *self.accounts.leaving))
-            found = find_owned(root_fd, self.staying, self.mounts, wanted, progress)
+            found = find_owned(root_fd, self.find_staying(), self.mounts, wanted, progress)
         return OwnerPlan.of(self.accounts.moved, self.accounts.leaving, found)
 
 

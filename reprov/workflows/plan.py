@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from reprov.adapters.files import opened_directory
@@ -135,7 +136,7 @@ def prepared(node: Node, source: Source, release: ReleaseId, folder: Path, monit
         clones = {volume: can_clone(node.root, volume) for volume in scan.volumes}
         placements = find_placements(swaps, comparison, wanted, scan, clones, merging.contents)
         needs = costs(placements, clones) if comparison.changes else {}
-        owner_search = OwnerSearch(merging.accounts, Staying.in_upgrade(scan, wanted, comparison), watch.mounts)
+        owner_search = OwnerSearch(merging.accounts, partial(Staying.in_upgrade, scan, wanted, comparison), watch.mounts)
         owners = owner_search.run(root_fd, monitor)
         blockers = (
             *_blockers_of_machine(target),

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from reprov.adapters.files import opened_directory
 from reprov.adapters.kept import OwnedByNode, immovable
@@ -83,8 +84,8 @@ def find_way(
         _refuse_obstacles(root_fd, journal, scan)
         if node.is_live:
             _refuse_live(todo, installed, previous)
-        staying = Staying.in_rollback(scan, target, {op.path for op in todo.ops})
-        owners = OwnerSearch(carried.moving if carried else None, staying, watch.mounts).run(root_fd, monitor)
+        find_staying = partial(Staying.in_rollback, scan, target, {op.path for op in todo.ops})
+        owners = OwnerSearch(carried.moving if carried else None, find_staying, watch.mounts).run(root_fd, monitor)
         # What the commit was allowed to change may go back without asking again.
         refuse_owners(owners, apply_chown=apply_chown or bool(journal.owners), is_live=node.is_live)
     owned = node_owns(ownership, promised, target, target, carried.stays if carried else nothing_stays)
