@@ -49,41 +49,42 @@ class Staging:
         # Runs for every path of a release: kept flat for speed.
         for placement in placements:
             entry, volume, how, source = placement
-            own_fd, staged = self._volumes.own_fds[volume], self._staged(volume, entry.path)
-            if folder != (folder := (volume, parent_of(entry.path))):
-                self._make_parents(volume, entry.path)
-            if entry.kind is Kind.DIR:
-                self._make_directory(volume, entry.path)
-                self._directories.append(placement)
-                continue
+            path = entry.path
+            if folder != (folder := (volume, parent_of(path))):
+                own_fd, cut = self._volumes.own_fds[volume], len(volume) + 1 if volume else 0
+                self._make_parents(volume, path)
+            staged = f"{STAGED}/{path[cut:]}"
             if how is How.LINK and self._link(entry, own_fd, staged):
                 pass
+            elif entry.kind is Kind.DIR:
+                self._make_directory(volume, path)
+                # Its time comes at the end: everything that is put into it moves that.
+                apply_metadata(entry, staged, dir_fd=own_fd)
+                self._directories.append(placement)
+                continue
             elif how is How.JOIN:
                 os.link(self._staged(volume, source), staged, src_dir_fd=own_fd, dst_dir_fd=own_fd, follow_symlinks=False)
-                self._several_names |= {source, entry.path}
+                self._several_names |= {source, path}
             else:
                 if self._make(placement, own_fd, staged):
                     written.append(placement)
-                apply_metadata(entry, staged, dir_fd=own_fd)
-                self._remember(entry.path, staged, own_fd)
+                self.signatures[path] = signature_of(apply_metadata(entry, staged, dir_fd=own_fd))
             progress.advance(files=1, size_bytes=entry.size)
         return written
 
     def close(self) -> None:
-        """Nothing more is built: give the directories their metadata, the deepest first so that their times stay."""
-        for placement in sorted(self._directories, reverse=True):
-            staged = self._staged(placement.volume, placement.entry.path)
-            apply_metadata(placement.entry, staged, dir_fd=self._volumes.own_fds[placement.volume])
+        """Nothing more is built: give the directories their times, which everything that was put into them has moved."""
+        for entry, volume, _, _ in self._directories:
+            times = (entry.mtime_ns, entry.mtime_ns)
+            os.utime(self._staged(volume, entry.path), ns=times, dir_fd=self._volumes.own_fds[volume], follow_symlinks=False)
 
     def renew_signatures(self) -> None:
         """Look again at files with several names, when all is made: every further name has moved the ctime of the inode."""
         for path in self._several_names:
             volume = self._volume_of[path]
             own_fd, staged = self._volumes.own_fds[volume], self._staged(volume, path)
-            if path in self.linked:
-                self.linked[path] = signature_of(os.stat(staged, dir_fd=own_fd, follow_symlinks=False))
-            else:
-                self._remember(path, staged, own_fd)
+            found = signature_of(os.stat(staged, dir_fd=own_fd, follow_symlinks=False))
+            (self.linked if path in self.linked else self.signatures)[path] = found
 
     def verify(self, written: Sequence[Placement], progress: Progress) -> None:
         """Read files that were written, and synced, back and check their digests: what came over the wire is believed only now.
@@ -103,8 +104,7 @@ class Staging:
                     )
                 if found.zeros:
                     dig_holes(staged, found.zeros, dir_fd=own_fd)
-                    apply_metadata(entry, staged, dir_fd=own_fd)
-                    self._remember(entry.path, staged, own_fd)
+                    self.signatures[entry.path] = signature_of(apply_metadata(entry, staged, dir_fd=own_fd))
 
     def _staged(self, volume: str, path: str) -> str:
         return f"{STAGED}/{self._volumes.inside(volume, path)}"
@@ -191,12 +191,15 @@ class Staging:
     def _require_as_scanned(self, path: str, status: os.stat_result) -> None:
         """Refuse a live file that is not what the plan was made for. Its ctime tells nothing by now: linking it has moved that."""
         known, entry = self._scan.signatures[path], self._scan.entries[path]
-        found = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode))
-        if found != (known.inode, known.size, entry.mtime_ns, entry.uid, entry.gid, entry.mode):
+        if (
+            status.st_ino != known.inode
+            or status.st_size != known.size
+            or status.st_mtime_ns != entry.mtime_ns
+            or status.st_uid != entry.uid
+            or status.st_gid != entry.gid
+            or stat.S_IMODE(status.st_mode) != entry.mode
+        ):
             raise ReprovError(f"{show(path)} is not what it was when the plan was made", hint=_CHANGED_HINT)
-
-    def _remember(self, path: str, staged: str, own_fd: int) -> None:
-        self.signatures[path] = signature_of(os.stat(staged, dir_fd=own_fd, follow_symlinks=False))
 
 
 def _write_copy(source_fd: int, own_fd: int, staged: str) -> bool:

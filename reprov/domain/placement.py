@@ -45,6 +45,11 @@ class Placement(NamedTuple):
     source: str
     """LINK, COPY: the live path; JOIN: the staged one; FETCH: the path that is fetched, once per content; WRITE: the digest."""
 
+    @property
+    def arrives(self) -> bool:
+        """Whether this is the one path for which its content is fetched."""
+        return self.how is How.FETCH and self.source == self.entry.path
+
 
 @dataclass(frozen=True, slots=True)
 class Cost:
@@ -70,9 +75,8 @@ def find_placements(
     if not swaps.units:
         return ()
     changes = {change.path: change for change in comparison.changes}
-    known_at = {
-        entry.digest: path for path, entry in scan.entries.items() if entry.digest and path not in scan.verdicts and entry.kind is Kind.FILE
-    }
+    asked = {change.after.digest for change in comparison.changes if change.after is not None and change.after.digest}
+    known_at = {entry.digest: path for path, entry in scan.entries.items() if entry.digest in asked and path not in scan.verdicts}
     placements: list[Placement] = []
     fetched: dict[str, str] = {}
     first_of_group: dict[tuple[str, int], Placement] = {}
@@ -140,7 +144,9 @@ def in_order(placements: Sequence[Placement]) -> Order:
     order = Order([], {}, [])
     fetched = {placement.entry.path for placement in placements if placement.how is How.FETCH}
     for placement in placements:
-        if placement.how is How.FETCH and placement.source == placement.entry.path:
+        if placement.how in (How.LINK, How.MAKE):  # nearly all of them
+            order.local.append(placement)
+        elif placement.arrives:
             order.arriving[placement.source] = placement
         elif placement.how in (How.FETCH, How.WRITE) or (placement.how is How.JOIN and placement.source in fetched):
             order.derived.append(placement)

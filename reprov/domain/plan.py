@@ -10,7 +10,7 @@ from reprov.domain.comparison import Action, Blocker, Comparison
 from reprov.domain.entry import show
 from reprov.domain.merge import Conflict
 from reprov.domain.owner_plan import NO_OWNER_CHANGES, OwnerPlan
-from reprov.domain.placement import Cost, How, Placement, in_order
+from reprov.domain.placement import Cost, How, Placement
 from reprov.domain.release import ReleaseId
 from reprov.domain.rule_usage import RuleUsage
 from reprov.domain.units import Swaps
@@ -58,7 +58,7 @@ class Plan:
     @property
     def fetch_bytes(self) -> int:
         """How much content has to come from the server."""
-        return sum(placement.entry.size for placement in in_order(self.placements).arriving.values())
+        return sum(placement.entry.size for placement in self.placements if placement.arrives)
 
     @property
     def counts(self) -> dict[Action, int]:

@@ -30,7 +30,7 @@ def after_upgrade(
     `scan` is the tree before the commit, `staged` what staging made. Linking a file gives it a new ctime, so where a
     staged file is a link, its signature is that of the old file, too.
     """
-    stays, old = _divided(known_of(scan), journal)
+    stays, old = _divided(scan, journal)
     linked = {path: staged[path] for path, signature in old.signatures.items() if path in staged and staged[path].inode == signature.inode}
     live = StatCache({**stays.entries, **{path: target[path] for path in staged}}, {**stays.signatures, **staged})
     return live, StatCache(old.entries, {**old.signatures, **linked})
@@ -38,7 +38,7 @@ def after_upgrade(
 
 def after_rollback(journal: Journal, scan: Scan, back: StatCache) -> tuple[StatCache, StatCache]:
     """The cache of the tree that came back (recorded in `back`), and the record of the one that left (`scan` saw it live)."""
-    stays, gone = _divided(known_of(scan), journal)
+    stays, gone = _divided(scan, journal)
     return StatCache({**back.entries, **stays.entries}, {**back.signatures, **stays.signatures}), gone
 
 
@@ -95,13 +95,20 @@ def _base(release: ReleaseFiles | None) -> tuple[Manifest | None, str]:
     return (release.manifest, release.manifest_digest) if release else (None, "")
 
 
-def _divided(seen: StatCache, journal: Journal) -> tuple[StatCache, StatCache]:
-    """What stayed where it was when the journal's exchanges were done, and what was exchanged, with all that is below it."""
+def _divided(scan: Scan, journal: Journal) -> tuple[StatCache, StatCache]:
+    """The image's paths that stayed where they were when the journal's exchanges were done, and those that were exchanged."""
     gone = {entry.op.path for entry in journal.ops if entry.op.kind in (OpKind.SWAP, OpKind.REMOVE)}
-    for path in seen.entries:  # parents first
-        if parent_of(path) in gone:
+    stays: dict[str, Entry] = {}
+    left: dict[str, Entry] = {}
+    for path, entry in scan.entries.items():  # parents first
+        if path in scan.verdicts or path in scan.fenced:
+            continue
+        if path in gone:
+            left[path] = entry
+        elif parent_of(path) in gone:
             gone.add(path)
-    stays = {path: entry for path, entry in seen.entries.items() if path not in gone}
-    left = {path: entry for path, entry in seen.entries.items() if path in gone}
-    signatures = seen.signatures
+            left[path] = entry
+        else:
+            stays[path] = entry
+    signatures = scan.signatures
     return StatCache(stays, {path: signatures[path] for path in stays}), StatCache(left, {path: signatures[path] for path in left})

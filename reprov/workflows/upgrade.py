@@ -157,7 +157,7 @@ def _commit(node: Node, ready: Prepared, volumes: Volumes, staging: Staging, own
 
 def _exchange_of(ready: Prepared, scan: Scan) -> Exchange:
     """What to exchange, with the node's own files as they are by now. Raises `ReprovError` when the plan no longer holds."""
-    moved = moved_between(ready.scan, scan)
+    moved = moved_between(ready.scan, scan) if scan is not ready.scan else []
     swaps = ready.plan.swaps
     along = find_along(scan, {op.path for op in swaps.ops if op.kind is OpKind.SWAP})
     moved += [op.path for op in set(along.carried) ^ {op for op in swaps.ops if op.kind is OpKind.CARRY}]
