@@ -22,12 +22,15 @@ class Probed(NamedTuple):
 
 
 def probe(paths: Sequence[str]) -> Probed:
-    """The content of devices, by path."""
-    if not paths:
-        return Probed({}, ())
-    said = _blkid("export", *paths)
-    several = dict.fromkeys(ambivalent(_text(said.stderr)), Signature(AMBIVALENT))
-    return Probed({**several, **parse_probe(_text(said.stdout), "blkid")}, _notes(said))
+    """The content of devices, by path. One blkid for each: it ends at the first device that holds nothing or cannot be read."""
+    contents: dict[str, Signature] = {}
+    notes: list[str] = []
+    for path in paths:
+        said = _blkid("export", path)
+        several = dict.fromkeys(ambivalent(_text(said.stderr)), Signature(AMBIVALENT))
+        contents |= {**several, **parse_probe(_text(said.stdout), "blkid")}
+        notes += _notes(said)
+    return Probed(contents, tuple(notes))
 
 
 def probe_at(file: Path, offset_bytes: int, size_bytes: int) -> tuple[Signature | None, tuple[str, ...]]:
