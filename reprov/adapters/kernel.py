@@ -23,6 +23,10 @@ _FS_IOC_GETFLAGS: Final = 0x80086601
 _FS_IOC_SETFLAGS: Final = 0x40086602
 _STATX_BTIME: Final = 0x800
 _SYS_OPENAT2: Final = 437  # the same number on every architecture
+_SYS_BPF: Final = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "ppc64le": 361, "s390x": 351}
+_SYS_MOVE_MOUNT: Final = 429
+_MOVE_MOUNT_EMPTY_PATHS: Final = 0x44
+_MOVE_MOUNT_SET_GROUP: Final = 0x100
 _RESOLVE_NO_XDEV: Final = 0x01
 _RESOLVE_NO_MAGICLINKS: Final = 0x02
 _RESOLVE_NO_SYMLINKS: Final = 0x04
@@ -137,6 +141,24 @@ def open_beneath(path: str, flags: int, *, dir_fd: int, same_mount: bool = False
 def open_in_root(path: str, flags: int, *, dir_fd: int) -> int:
     """Open a path as a process would that has the directory for its root: symlinks are followed, and none leads out of it (openat2)."""
     return _openat2(path, flags, _RESOLVE_IN_ROOT | _RESOLVE_NO_MAGICLINKS, dir_fd)
+
+
+def bpf(command: int, attributes: bytes) -> int:
+    """The bpf(2) system call; raises where this machine's architecture is not known to have it."""
+    number = _SYS_BPF.get(os.uname().machine)
+    if number is None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    result = _libc.syscall(number, command, ctypes.create_string_buffer(attributes, len(attributes)), len(attributes))
+    _check(result)
+    return int(result)
+
+
+def join_peers(fd: int, *, peer_fd: int) -> None:
+    """Let a private mount exchange mounts with another one of the same filesystem, in any namespace, from now on (Linux >= 5.15).
+
+    Both descriptors are of roots of mounts; the other one has to be shared.
+    """
+    _check(_libc.syscall(_SYS_MOVE_MOUNT, peer_fd, b"", fd, b"", _MOVE_MOUNT_EMPTY_PATHS | _MOVE_MOUNT_SET_GROUP))
 
 
 def _openat2(path: str, flags: int, resolve: int, dir_fd: int) -> int:

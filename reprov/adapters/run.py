@@ -7,6 +7,7 @@ what a program prints or does), stdin is closed, and what ran is logged so that 
 import logging
 import os
 import shlex
+import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -57,6 +58,11 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return {"PATH": _SBIN_PATH, "LC_ALL": "C.UTF-8", **kept, **(extra or {})}
 
 
+def is_installed(program: str) -> bool:
+    """True when `run` would find the program."""
+    return shutil.which(program, path=environment()["PATH"]) is not None
+
+
 def run(
     argv: Sequence[str],
     *,
@@ -94,10 +100,11 @@ def spawn(
     argv: Sequence[str],
     *,
     stdin: IO[bytes] | None = None,
-    stderr: IO[bytes] | None = None,
+    stdout: int | None = None,
+    stderr: IO[bytes] | int | None = None,
     extra_environment: Mapping[str, str] | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a program whose stdout is read while it runs; it is killed when the block is left early.
+    """Start a program whose stdout is read while it runs, or goes to a descriptor; it is killed when the block is left early.
 
     The caller waits and judges the status. Raises `CommandFailed` when the program is missing.
     """
@@ -106,8 +113,8 @@ def spawn(
         process = subprocess.Popen(
             tuple(argv),
             stdin=stdin or subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=stderr or subprocess.DEVNULL,
+            stdout=subprocess.PIPE if stdout is None else stdout,
+            stderr=subprocess.DEVNULL if stderr is None else stderr,
             env=environment(extra_environment),
         )
     except FileNotFoundError:
