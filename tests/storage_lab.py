@@ -3,6 +3,7 @@
 import os
 import struct
 import subprocess
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -74,8 +75,17 @@ def attached(*images: Path, read_only: bool = False) -> Iterator[list[Path]]:
         yield loops
     finally:
         for loop in loops:
-            subprocess.run(["partx", "--delete", str(loop)], check=False, capture_output=True)
+            _forget_partitions(loop)
             subprocess.run(["losetup", "--detach", str(loop)], check=True)
+
+
+def _forget_partitions(loop: Path) -> None:
+    """Whatever lists the devices of this machine, as another test does, opens a partition for an instant, which then cannot go."""
+    for _ in range(100):
+        subprocess.run(["partx", "--delete", str(loop)], check=False, capture_output=True)
+        if not any(Path("/sys/block", loop.name).glob(f"{loop.name}p*")):
+            return
+        time.sleep(0.05)
 
 
 def bluestore_label(osd_id: int, fsid: str, role: str, size_bytes: int) -> bytes:

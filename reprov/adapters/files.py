@@ -98,6 +98,12 @@ def _xattrs_at(place: int | str) -> Xattrs:
         raise
 
 
+def read_at(path: str, *, dir_fd: int) -> bytes:
+    """The content of a file below a directory, reached through no symbolic link."""
+    with os.fdopen(kernel.open_beneath(path, os.O_RDONLY, dir_fd=dir_fd), "rb") as file:
+        return file.read()
+
+
 def digest_of(fd: int) -> str:
     """sha256 in hex of an open file's content, from its beginning."""
     content = hashlib.sha256()

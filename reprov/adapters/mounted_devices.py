@@ -4,11 +4,13 @@ import os
 import stat
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from reprov.adapters.mounts import read_mounts
-from reprov.domain.inventory import Swap
 from reprov.domain.mounts import Mount
-from reprov.domain.swaps import parse_swaps
+
+if TYPE_CHECKING:
+    from reprov.domain.inventory import Swap
 
 _SWAPS = Path("/proc/swaps")
 
@@ -18,8 +20,11 @@ def mounted_devices(root: Path) -> tuple[tuple[Mount, str], ...]:
     return tuple((mount, _number(mount, root)) for mount in read_mounts(root))
 
 
-def read_swaps() -> tuple[Swap, ...]:
+def read_swaps() -> "tuple[Swap, ...]":
     """The swap in use; none where the kernel has no swap."""
+    # Imported here: every plan reads mounts, and the words of an inventory are many.
+    from reprov.domain.swaps import parse_swaps
+
     try:
         return parse_swaps(_SWAPS.read_bytes().decode("latin-1"))
     except FileNotFoundError:

@@ -13,6 +13,7 @@
     previous/                    the tree before the last commit
     previous.journal             how it was replaced
     previous.record              its stat record
+    returned/                    what a tree that is no release was when it came back
     promises/<role>/             the lists of roles that the node has left: what they kept stays kept
     probing                      where scratch files may lie if its writer was killed
     plan.json  history.jsonl     the last plan that was carried out; one line per change of state

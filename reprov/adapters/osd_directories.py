@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from reprov.adapters import kernel
 from reprov.adapters.root_view import RootView
-from reprov.domain.osd_directory import OSD_FILES, ROLE_LINKS, SIMPLE_FILES, OsdDirectory, osd_directory, parse_simple
+from reprov.domain.osd_directory import OSD_FILES, ROLE_LINKS, SIMPLE_FILES, OsdDirectory, is_osd_directory, osd_directory, parse_simple
 from reprov.errors import ReprovError
 
 _CEPH = "var/lib/ceph"
@@ -26,11 +26,16 @@ def read_osd_directories(view: RootView) -> tuple[tuple[OsdDirectory, ...], tupl
     return (*_directories(view), *simple), tuple(notes)
 
 
-def _directories(view: RootView) -> Iterator[OsdDirectory]:
+def osd_places(view: RootView) -> tuple[str, ...]:
+    """Every directory that is one of an OSD by its name, whatever is in it."""
     places = [f"{_CEPH}/osd/{name}" for name in view.names(f"{_CEPH}/osd")]
     for cluster in view.names(_CEPH):
         places += [f"{_CEPH}/{cluster}/{name}" for name in view.names(f"{_CEPH}/{cluster}") if name.startswith("osd.")]
-    for place in places:
+    return tuple(place for place in places if is_osd_directory(place) and view.is_directory(place))
+
+
+def _directories(view: RootView) -> Iterator[OsdDirectory]:
+    for place in osd_places(view):
         names = set(view.names(place))
         files: dict[str, str] = {name: view.text(f"{place}/{name}") or "" for name in OSD_FILES if name in names}
         links = _links(view, place) if names & ROLE_LINKS.keys() else {}

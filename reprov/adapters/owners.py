@@ -9,6 +9,7 @@ from typing import Final
 
 from reprov.adapters import kernel
 from reprov.adapters.survey import OWN_DIRECTORY
+from reprov.domain.acl import ACL_NAMES
 from reprov.domain.entry import Xattrs, parent_of
 from reprov.domain.filesystems import has_lasting_owners, why_not_ours
 from reprov.domain.mounts import Mount
@@ -17,7 +18,6 @@ from reprov.domain.staying import Staying
 from reprov.events import Progress
 
 CAPABILITY: Final = "security.capability"
-_ACLS = ("system.posix_acl_access", "system.posix_acl_default")
 _SET_IDS = stat.S_ISUID | stat.S_ISGID
 # Their files carry the ids of the accounts inside; a layer of an image does not look like a root by itself.
 _CONTAINERS = frozenset(f"var/lib/{name}" for name in ("containerd", "containers", "docker", "incus", "kubelet", "lxd"))
@@ -132,7 +132,7 @@ class _Search:
             names = os.listxattr(proc_path, follow_symlinks=False)
             if not names:
                 return ()
-            values = [(acl, os.getxattr(proc_path, acl, follow_symlinks=False)) for acl in _ACLS if acl in names]
+            values = [(acl, os.getxattr(proc_path, acl, follow_symlinks=False)) for acl in ACL_NAMES if acl in names]
         except OSError as error:
             if error.errno in (errno.ENOTSUP, errno.ENODATA, errno.ENOENT):
                 return ()

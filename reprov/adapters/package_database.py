@@ -1,26 +1,26 @@
 """Reading which packages a tree has from its own package database, without running a package manager."""
 
-import os
 from contextlib import suppress
 from pathlib import Path
 
-from reprov.adapters import kernel
-from reprov.adapters.files import opened_directory
+from reprov.adapters.files import opened_directory, read_at
 from reprov.domain.dpkg import SCRIPTLETS, StatusEntry, owned_paths, parse_diversions, parse_status
 from reprov.domain.manifest import Manifest
 from reprov.domain.packages import Package, PackageSet
 from reprov.events import Monitor, Note
 
 _DPKG = "var/lib/dpkg"
+STATUS = f"{_DPKG}/status"
+"""Which packages are installed."""
 
 
 def read_packages(tree: Path, family: str, manifest: Manifest, monitor: Monitor) -> PackageSet:
     """The packages of a tree. A tree without a database has none, and what is not fully installed is noted."""
-    if family != "debian" or f"{_DPKG}/status" not in manifest.entries:
+    if family != "debian" or STATUS not in manifest.entries:
         monitor.emit(Note(f"{tree}: no package database that reprov reads, so nothing is attributed to packages"))
         return PackageSet.of(family, [])
     with opened_directory(tree) as tree_fd:
-        found = parse_status(read_text(f"{_DPKG}/status", dir_fd=tree_fd), f"{tree}/{_DPKG}/status")
+        found = parse_status(read_text(STATUS, dir_fd=tree_fd), f"{tree}/{STATUS}")
         diversions: dict[str, tuple[str, str]] = {}
         with suppress(FileNotFoundError):
             diversions = parse_diversions(read_text(f"{_DPKG}/diversions", dir_fd=tree_fd), f"{tree}/{_DPKG}/diversions")
@@ -32,8 +32,7 @@ def read_packages(tree: Path, family: str, manifest: Manifest, monitor: Monitor)
 
 def read_text(path: str, *, dir_fd: int) -> str:
     """The content of a file of a tree, reached through no symbolic link; bytes that are not UTF-8 become surrogates."""
-    with os.fdopen(kernel.open_beneath(path, os.O_RDONLY, dir_fd=dir_fd), encoding="utf-8", errors="surrogateescape", newline="") as file:
-        return file.read()
+    return read_at(path, dir_fd=dir_fd).decode("utf-8", "surrogateescape")
 
 
 def _package(entry: StatusEntry, diversions: dict[str, tuple[str, str]], manifest: Manifest, tree_fd: int) -> Package:

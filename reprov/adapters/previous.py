@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from reprov.adapters import kernel
-from reprov.adapters.files import apply_metadata, copy_content, digest_at, opened_directory, read_entry
+from reprov.adapters.files import apply_metadata, copy_content, digest_at, opened_directory, read_at, read_entry
 from reprov.adapters.node_state import PREVIOUS
 from reprov.adapters.statcache import StatCache
 from reprov.adapters.survey import signature_of
@@ -48,9 +48,7 @@ def read_accounts(volumes: Volumes, volume_of: Callable[[str], str]) -> AccountF
     for path in ACCOUNT_PATHS:
         volume = volume_of(path)
         with suppress(FileNotFoundError):
-            fd = kernel.open_beneath(f"{PREVIOUS}/{volumes.inside(volume, path)}", os.O_RDONLY, dir_fd=volumes.own_fds[volume])
-            with os.fdopen(fd, "rb") as file:
-                contents[path] = file.read()
+            contents[path] = read_at(f"{PREVIOUS}/{volumes.inside(volume, path)}", dir_fd=volumes.own_fds[volume])
     return AccountFiles.of(contents)
 
 
@@ -80,6 +78,47 @@ def remove(volumes: Volumes, volume: str, path: str) -> None:
             except OSError as error:
                 if error.errno != errno.ENOTEMPTY:
                     raise
+        os.utime(fd, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def find(volumes: Volumes, volume: str, path: str) -> Entry | None:
+    """What the previous tree has at the path, a file without its digest; None where it has nothing."""
+    if not is_there(volumes, volume, path):
+        return None
+    own_fd, name = volumes.own_fds[volume], f"{PREVIOUS}/{volumes.inside(volume, path)}"
+    return read_entry(path, os.stat(name, dir_fd=own_fd, follow_symlinks=False), name, dir_fd=own_fd)
+
+
+def dress(volumes: Volumes, volume: str, entry: Entry) -> None:
+    """Give a path that is there the entry's owner, mode and attributes, and nothing else. The time of its directory stays."""
+    own_fd, name = volumes.own_fds[volume], f"{PREVIOUS}/{volumes.inside(volume, entry.path)}"
+    if entry.kind is not Kind.FILE:
+        apply_metadata(entry, name, dir_fd=own_fd)
+        return
+    with opened_directory(name.rpartition("/")[0], dir_fd=own_fd) as holder:
+        before = os.fstat(holder)
+        restore(volumes, volume, entry, None)  # as another inode: other names of this one are none of its business
+        os.utime(holder, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def read(volumes: Volumes, volume: str, path: str) -> bytes | None:
+    """The content of a file of the previous tree; None where it has none."""
+    entry = find(volumes, volume, path)
+    if entry is None or entry.kind is not Kind.FILE:
+        return None
+    return read_at(f"{PREVIOUS}/{volumes.inside(volume, path)}", dir_fd=volumes.own_fds[volume])
+
+
+def write_link(volumes: Volumes, volume: str, path: str, target: str) -> None:
+    """Make a link of the previous tree lead elsewhere, or make it; its directory is there, and keeps its time."""
+    own_fd = volumes.own_fds[volume]
+    holder, _, name = f"{PREVIOUS}/{volumes.inside(volume, path)}".rpartition("/")
+    with opened_directory(holder, dir_fd=own_fd) as fd:
+        before = os.fstat(fd)
+        with suppress(FileNotFoundError):
+            os.unlink(_TEMPORARY, dir_fd=own_fd)
+        os.symlink(target, _TEMPORARY, dir_fd=own_fd)
+        os.rename(_TEMPORARY, name, src_dir_fd=own_fd, dst_dir_fd=fd)
         os.utime(fd, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 

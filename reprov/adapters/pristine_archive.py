@@ -6,14 +6,13 @@ It is a tar for everybody's tools, but read here in memory and never unpacked: i
 import gzip
 import hashlib
 import io
-import os
 import tarfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from reprov.adapters import kernel
+from reprov.adapters.files import read_at
 from reprov.domain.entry import Entry, Kind, show
 from reprov.errors import InvalidInput, ReprovError
 
@@ -75,9 +74,7 @@ def read(file: Path, *, largest_bytes: int = LARGEST_BYTES) -> Pristine:
 
 
 def _read(entry: Entry, root_fd: int) -> bytes:
-    fd = kernel.open_beneath(entry.path, os.O_RDONLY, dir_fd=root_fd)
-    with os.fdopen(fd, "rb") as opened:
-        content = opened.read()
+    content = read_at(entry.path, dir_fd=root_fd)
     if hashlib.sha256(content).hexdigest() != entry.digest:
         raise ReprovError(f"{show(entry.path)} changed while it was published", hint="publish a tree that nothing writes to")
     return content

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from reprov.adapters import kernel
 from reprov.adapters.chroot import BUILD, Chroot
-from reprov.adapters.files import opened_directory
+from reprov.adapters.files import opened_directory, read_at
 from reprov.domain.ids import IdTable
 from reprov.domain.tree_accounts import RESERVED, TreeAccounts, reserve, rows, unreserve
 
@@ -99,8 +99,7 @@ def read_accounts(tree: Path) -> TreeAccounts:
 
 def _read(path: str, root_fd: int) -> bytes:
     try:
-        with os.fdopen(kernel.open_beneath(path, os.O_RDONLY, dir_fd=root_fd), "rb") as file:
-            return file.read()
+        return read_at(path, dir_fd=root_fd)
     except FileNotFoundError:
         return b""
 

@@ -1,5 +1,6 @@
 """Finding what upgrades laid beside the node's own: nothing is entered but what leads to merged paths, nothing else is read."""
 
+import errno
 import os
 import stat
 from collections.abc import Collection, Mapping
@@ -7,8 +8,8 @@ from collections.abc import Collection, Mapping
 from reprov.adapters import kernel
 from reprov.adapters.files import digest_at, opened_directory, read_entry
 from reprov.domain.account_files import ACCOUNT_PATHS
+from reprov.domain.beside import original_of
 from reprov.domain.entry import Entry, Kind, ancestors_of, parent_of
-from reprov.domain.merge import SUFFIX
 from reprov.domain.ownership import Owner, Ownership
 
 
@@ -17,7 +18,7 @@ def read_unsettled(root_fd: int, installed: Mapping[str, Entry], ownership: Owne
 
     `installed` are the paths of the installed release and `ownership` its lists; what is mounted at `fences` is not entered.
     """
-    walk = _Walk(_holders_of_merged(installed, ownership), ownership, fences)
+    walk = _Walk(root_fd, _holders_of_merged(installed, ownership), ownership, fences)
     walk.visit(root_fd, "")
     return walk.found
 
@@ -41,7 +42,8 @@ def _holders_of_merged(installed: Mapping[str, Entry], ownership: Ownership) -> 
 class _Walk:
     """What one look at a tree has found."""
 
-    def __init__(self, holders: Collection[str], ownership: Ownership, fences: Collection[str]) -> None:
+    def __init__(self, root_fd: int, holders: Collection[str], ownership: Ownership, fences: Collection[str]) -> None:
+        self._root_fd = root_fd
         self._holders = holders
         self._ownership = ownership
         self._fences = fences
@@ -56,9 +58,9 @@ class _Walk:
                 if path not in self._fences and self._leads_on(path):
                     with opened_directory(name, dir_fd=dir_fd) as fd:
                         self.visit(fd, path + "/")
-            elif name.endswith(SUFFIX) and self._is_merged(path.removesuffix(SUFFIX)):
-                self._read(path, name, dir_fd)
-                self._read(path.removesuffix(SUFFIX), name.removesuffix(SUFFIX), dir_fd)
+            elif (original := original_of(path)) and self._is_merged(original):
+                self._read(path)
+                self._read(original)
 
     def _leads_on(self, directory: str) -> bool:
         return directory in self._holders or self._ownership.of(directory, is_dir=True).owner is Owner.MERGE
@@ -66,14 +68,21 @@ class _Walk:
     def _is_merged(self, path: str) -> bool:
         # A rule for directories also holds for what lies in the place of one, as in a merge.
         merged = any(self._ownership.of(path, is_dir=is_dir).owner is Owner.MERGE for is_dir in (False, True))
-        return merged and path not in ACCOUNT_PATHS
+        return merged and path not in ACCOUNT_PATHS and not any(above in self._fences for above in ancestors_of(path))
 
-    def _read(self, path: str, name: str, dir_fd: int) -> None:
-        if not name:
-            return
+    def _read(self, path: str) -> None:
+        name = path.rpartition("/")[2]
         try:
-            status = os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
-            digest = digest_at(name, dir_fd=dir_fd) if stat.S_ISREG(status.st_mode) else ""
-            self.found[path] = read_entry(path, status, name, dir_fd=dir_fd, digest=digest)
+            holder_fd = kernel.open_beneath(parent_of(path), os.O_RDONLY | os.O_DIRECTORY, dir_fd=self._root_fd)
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                return  # no such directory any more, so no original
+            raise
+        try:
+            status = os.stat(name, dir_fd=holder_fd, follow_symlinks=False)
+            digest = digest_at(name, dir_fd=holder_fd) if stat.S_ISREG(status.st_mode) else ""
+            self.found[path] = read_entry(path, status, name, dir_fd=holder_fd, digest=digest)
         except FileNotFoundError:
             pass  # the original may be gone, and either may go while we look
+        finally:
+            os.close(holder_fd)

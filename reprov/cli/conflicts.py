@@ -8,6 +8,7 @@ import click
 
 from reprov.cli import options
 from reprov.cli.tables import Table, human_count, human_size, print_json, print_table
+from reprov.domain.beside import SUFFIX
 from reprov.domain.conflicts import Standing, Take, Unsettled
 from reprov.domain.entry import Entry, Kind, show
 from reprov.errors import ExitCode
@@ -35,7 +36,7 @@ _HINTS = {
 @options.monitored
 def conflicts(paths: tuple[str, ...], root: Path, take: str | None, as_diff: bool, as_json: bool, monitor: Monitor) -> ExitCode:
     """List the configuration that node and release both changed: the node's has stayed, the release's lies beside it as
-    PATH.reprov-new.
+    PATH.reprov-new. Where programs read a whole directory (/etc/logrotate.d) it lies beside that: /etc/logrotate.d%NAME.reprov-new.
 
     "--take ours PATH..." removes the .reprov-new. "--take theirs PATH..." replaces the node's content with it; mode,
     owner and attributes stay the node's. PATH is a path of the node, with or without .reprov-new.
@@ -76,6 +77,9 @@ def _print_found(found: "Found", as_json: bool) -> None:
     ]
     print_table(Table.of("STANDING", "NODE", "RELEASE", "PATH", rows=rows))
     click.echo(f"\n{_count(len(rows))} on {found.release}; the release's lie beside, as PATH.reprov-new")
+    for conflict in found.conflicts:
+        if conflict.theirs.path != conflict.path + SUFFIX:
+            click.echo(f"the release's of {show(conflict.path)}: {show(conflict.theirs.path)}")
     for standing, text in _STANDINGS.items():
         if any(conflict.standing is standing for conflict in found.conflicts):
             click.echo(f"{text:<9} {_HINTS[standing]}")

@@ -18,6 +18,7 @@ from typing import TypeVar
 import click
 
 from reprov.cli.monitors import open_monitor
+from reprov.domain.data_devices import Proving
 from reprov.errors import InvalidInput, ReprovError
 
 R = TypeVar("R")
@@ -68,6 +69,17 @@ apply_chown = click.option(
     help="Let the node's own files follow accounts whose ids move, in the same transaction.",
 )
 """Passes `apply_chown: bool`."""
+
+prove = click.option(
+    "--prove",
+    "proving",
+    type=click.Choice([item.value for item in Proving]),
+    default=Proving.AUTO.value,
+    show_default=True,
+    callback=lambda context, option, value: Proving(value),
+    help="Prove that data devices are left alone: on the running system, always (with --root: the devices of this machine), or never.",
+)
+"""Passes `proving: Proving`."""
 
 yes = click.option("--yes", is_flag=True, help="Do it without asking.")
 """Passes `yes: bool`, for `confirm`."""

@@ -10,6 +10,7 @@ import click
 from reprov.cli import options
 from reprov.cli.owner_text import owner_lines
 from reprov.cli.tables import Table, human_count, human_size, print_json, print_table
+from reprov.domain.data_devices import Proving
 from reprov.domain.entry import is_below, show
 from reprov.errors import ExitCode
 from reprov.events import Monitor
@@ -27,7 +28,12 @@ _LISTED = 12
 @click.option("--all", "everything", is_flag=True, help="List every path, not only a summary.")
 @click.option("--explain", "explained", metavar="PATH", help="Show only what would happen to PATH and below.")
 @options.apply_chown
-@click.option("--show-rules", is_flag=True, help="Show every rule of the release's lists and how many paths it matches.")
+@options.prove
+@click.option(
+    "--show-rules",
+    is_flag=True,
+    help="Show every rule of the release's lists, in the order in which they are tried, and how many paths it matches.",
+)
 @options.as_json
 @options.monitored
 def plan(
@@ -39,6 +45,7 @@ def plan(
     explained: str | None,
     show_rules: bool,
     apply_chown: bool,
+    proving: Proving,
     as_json: bool,
     monitor: Monitor,
 ) -> ExitCode:
@@ -49,7 +56,9 @@ def plan(
     from reprov.domain.source import Source
     from reprov.workflows.plan import plan_upgrade
 
-    found = plan_upgrade(root, Source.parse(source), role, version, monitor, apply_chown=apply_chown, count_rules=show_rules)
+    found = plan_upgrade(
+        root, Source.parse(source), role, version, monitor, apply_chown=apply_chown, proving=proving, count_rules=show_rules
+    )
     if as_json:
         print_json(found.to_fields())
     elif explained is not None:
@@ -79,8 +88,11 @@ def print_plan(found: "Plan", *, everything: bool) -> None:
         _print_changes(found, everything=everything)
     _print_kept(found, everything=everything)
     _print_conflicts(found)
-    for note in found.notes:
+    for note in (*found.notes, *found.alternatives):
         click.echo(f"{show(note.path)}: {note.text}")
+    for fence in found.fences:
+        click.echo(f"{show(fence.path)}: {fence.note}")
+    _print_data(found)
     for line in owner_lines(found.owners, everything=everything):
         click.echo(line)
     for blocker in found.blockers:
@@ -119,6 +131,17 @@ def _print_kept(found: "Plan", *, everything: bool) -> None:
         print_table(Table.of("KEPT", "REASON", "RULE", rows=rows))
     else:
         click.echo(f"Kept: {human_count(len(kept))} paths that are the node's; --all lists them with their rules")
+
+
+def _print_data(found: "Plan") -> None:
+    if found.data.not_looked:
+        click.echo(f"Data devices: not looked at: {found.data.not_looked}")
+    elif found.data.problem:
+        click.echo(f"Data devices: cannot be proved, so an upgrade would be refused: {found.data.problem}")
+    elif found.data.found:
+        click.echo(f"Data devices: {human_count(len(found.data.found))}, proved before and after:")
+        for item in found.data.found:
+            click.echo(f"  {show(item.device.path or item.device.volume)[1:]}: {show('; '.join(item.reasons))[1:]}")
 
 
 def _print_conflicts(found: "Plan") -> None:

@@ -24,7 +24,7 @@ from reprov.events import Monitor
 @click.option(
     "--lists",
     metavar="NAMES",
-    help="With --tree: the concerns of excludes/ to publish it with.  [default: base,identity,network,ssh,logs-and-caches]",
+    help="With --tree: the concerns of excludes/ to publish it with, in order.  [default: base,identity,network,ssh,logs-and-caches]",
 )
 @click.option(
     "--filesystems",

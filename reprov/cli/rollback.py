@@ -6,6 +6,7 @@ import click
 
 from reprov.cli import options
 from reprov.cli.tables import human_time, print_json
+from reprov.domain.data_devices import Proving
 from reprov.domain.entry import show
 from reprov.errors import ExitCode
 from reprov.events import Monitor
@@ -17,16 +18,17 @@ _NO_RELEASE = "the tree from before reprov"
 @options.root
 @click.option("--accept-changed", is_flag=True, help="Go back even to files that were changed since and cannot be fetched again.")
 @options.apply_chown
+@options.prove
 @options.as_json
 @options.monitored
-def rollback(root: Path, accept_changed: bool, apply_chown: bool, as_json: bool, monitor: Monitor) -> ExitCode:
+def rollback(root: Path, accept_changed: bool, apply_chown: bool, proving: Proving, as_json: bool, monitor: Monitor) -> ExitCode:
     """Go back to the tree before the last upgrade; the node's own files stay those of now.
 
     The previous tree is checked first. Rolling back twice is going forward again.
     """
     from reprov.workflows.rollback import rollback as roll_back_node
 
-    done = roll_back_node(root, accept_changed=accept_changed, apply_chown=apply_chown, monitor=monitor)
+    done = roll_back_node(root, accept_changed=accept_changed, apply_chown=apply_chown, proving=proving, monitor=monitor)
     if as_json:
         print_json(
             {
@@ -34,11 +36,14 @@ def rollback(root: Path, accept_changed: bool, apply_chown: bool, as_json: bool,
                 "left": str(done.left) if done.left else None,
                 "mixed_s": done.mixed_s,
                 "accepted": [show(path) for path in done.accepted],
+                "storage": done.proof.verdict if done.proof else None,
             }
         )
     else:
         installed, left = done.installed or _NO_RELEASE, done.left or _NO_RELEASE
         click.echo(f"{installed} is back in {human_time(done.mixed_s)}; {left} is the way forward")
+        if done.proof:
+            click.echo(done.proof.verdict)
         for path in done.accepted:
             click.echo(f"not what it was: {show(path)}")
     return ExitCode.DONE

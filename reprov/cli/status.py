@@ -29,6 +29,7 @@ def status(root: Path, as_json: bool) -> ExitCode:
                 "interrupted": found.interrupted,
                 "source": deployment.source,
                 "changed_at": deployment.changed_at,
+                "storage": found.storage or None,
             }
         )
         return ExitCode.DONE
@@ -42,6 +43,8 @@ def status(root: Path, as_json: bool) -> ExitCode:
     previous = deployment.previous or "not a release"
     click.echo(f"previous   {previous if deployment.has_previous else 'none'}")
     click.echo(f"source     {deployment.source}")
+    if found.storage:
+        click.echo(f"storage    {found.storage}")
     if found.interrupted:
         click.echo("interrupted: the next change, or `reprov recover`, finishes or undoes it")
     return ExitCode.DONE

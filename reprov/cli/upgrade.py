@@ -6,6 +6,7 @@ import click
 
 from reprov.cli import options
 from reprov.cli.tables import human_count, human_size, human_time, print_json
+from reprov.domain.data_devices import Proving
 from reprov.domain.entry import show
 from reprov.errors import ExitCode
 from reprov.events import Monitor
@@ -17,6 +18,7 @@ from reprov.events import Monitor
 @options.root
 @click.option("--stage-only", is_flag=True, help="Fetch, build and check the next tree, but do not exchange anything.")
 @options.apply_chown
+@options.prove
 @click.option("--commit", type=click.Choice(["live"]), default="live", show_default=True, help="When to exchange the trees.")
 @options.as_json
 @options.monitored
@@ -27,6 +29,7 @@ def upgrade(
     root: Path,
     stage_only: bool,
     apply_chown: bool,
+    proving: Proving,
     commit: str,
     as_json: bool,
     monitor: Monitor,
@@ -38,7 +41,9 @@ def upgrade(
     from reprov.domain.source import Source
     from reprov.workflows.upgrade import upgrade as upgrade_node
 
-    done = upgrade_node(root, Source.parse(source), role, version, stage_only=stage_only, apply_chown=apply_chown, monitor=monitor)
+    done = upgrade_node(
+        root, Source.parse(source), role, version, stage_only=stage_only, apply_chown=apply_chown, proving=proving, monitor=monitor
+    )
     if as_json:
         print_json(
             {
@@ -50,6 +55,7 @@ def upgrade(
                 "fetched_bytes": done.plan.fetch_bytes,
                 "mixed_s": done.mixed_s,
                 "conflicts": [show(conflict.path) for conflict in done.plan.conflicts],
+                "storage": done.proof.verdict if done.proof else None,
             }
         )
     elif done.plan.is_empty:
@@ -60,6 +66,8 @@ def upgrade(
         paths, exchanges = human_count(len(done.plan.comparison.changes)), human_count(len(done.plan.swaps.ops))
         fetched, mixed = human_size(done.plan.fetch_bytes), human_time(done.mixed_s)
         click.echo(f"{done.plan.release} is installed: {paths} paths by {exchanges} exchanges in {mixed}, {fetched} fetched")
+        if done.proof:
+            click.echo(done.proof.verdict)
         if done.plan.conflicts:
             count = human_count(len(done.plan.conflicts))
             click.echo(f"{count} paths were changed on both sides and stay the node's; `reprov conflicts` lists them")

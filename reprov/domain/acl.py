@@ -10,6 +10,10 @@ _VERSION_BYTES = 4
 _ENTRY = struct.Struct("<HHI")
 
 
+ACL_NAMES: Final = ("system.posix_acl_access", "system.posix_acl_default")
+"""The attributes that are one."""
+
+
 class AclTag(IntEnum):
     """Whom an entry is for, where that is somebody by name."""
 

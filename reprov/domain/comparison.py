@@ -3,15 +3,18 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import NamedTuple
 
 from reprov.domain.entry import Entry, Kind, ancestors_of, is_below, parent_of, show
+from reprov.domain.fences import Fence
 from reprov.domain.ownership import SHARED, Owner, Ownership, Verdict
 from reprov.domain.rules import Rule
 from reprov.domain.scan import Scan
 
 _RELEASE_KINDS = (Kind.DIR, Kind.FILE, Kind.LINK)
 """What else an image lacks is the node's wherever it lies: sockets and the like."""
+_NO_FENCES: Mapping[str, Fence] = MappingProxyType({})
 
 
 class Action(StrEnum):
@@ -58,13 +61,13 @@ class Comparison:
     blockers: tuple[Blocker, ...]
 
 
-def compare(target: Mapping[str, Entry], scan: Scan, ownership: Ownership) -> Comparison:
-    """Decide for every path of the target and of the node.
+def compare(target: Mapping[str, Entry], scan: Scan, ownership: Ownership, fences: Mapping[str, Fence] = _NO_FENCES) -> Comparison:
+    """Decide for every path of the target and of the node. `fences` say of what the scan has fenced what it is: else a mount.
 
     What the scan gives to the node stays, whatever these lists say: it knows the promises of other releases, and what no
     release brought. What is to be merged must have been decided before (`merged.apply_merges`): here it is the release's.
     """
-    comparer = _Comparer(target, scan, ownership)
+    comparer = _Comparer(target, scan, ownership, fences)
     for path, entry in target.items():
         # Most entries of a release are the very objects that are known of the node (Manifest.parse, StatCache).
         if scan.entries.get(path) is not entry or path in scan.verdicts or path in scan.fenced:
@@ -84,10 +87,11 @@ def compare(target: Mapping[str, Entry], scan: Scan, ownership: Ownership) -> Co
 class _Comparer:
     """The state of one comparison; `compare` shows the order of its steps."""
 
-    def __init__(self, target: Mapping[str, Entry], scan: Scan, ownership: Ownership) -> None:
+    def __init__(self, target: Mapping[str, Entry], scan: Scan, ownership: Ownership, fences: Mapping[str, Fence]) -> None:
         self.target = target
         self.scan = scan
         self.ownership = ownership
+        self.fences = fences
         self.changes: dict[str, Change] = {}
         self.kept: dict[str, Kept] = {}
         self.blockers: list[Blocker] = []
@@ -121,23 +125,21 @@ class _Comparer:
         if entry.kind is Kind.DIR or verdict.owner not in SHARED or fence in self._blocked_fences:
             return
         self._blocked_fences.add(fence)
-        self.blockers.append(
-            Blocker(
-                fence,
-                f"is a mount that the release does not manage, and the release has content there ({show(path)})",
-                f"unmount it, keep {show(fence)} by a *.exclude list, or name it under `filesystems` of the role",
-            )
-        )
+        found = self._fence_at(fence)
+        self.blockers.append(Blocker(fence, f"{found.problem}, and the release has content there ({show(path)})", found.hint))
 
     def leftover(self, path: str, entry: Entry) -> None:
         """Decide for a path of the node that the target does not know."""
         verdict = self.scan.verdicts.get(path)
         if path in self.scan.fenced:
-            self.kept[path] = Kept(path, "another filesystem, not the release's", None)
+            self.kept[path] = Kept(path, self._fence_at(path).kept, None)
         elif verdict is not None:
             self.kept[path] = Kept(path, self._why_kept(entry, verdict), verdict.rule)
         else:
             self.changes[path] = Change(path, Action.DELETE, "not in the release", entry, None)
+
+    def _fence_at(self, path: str) -> Fence:
+        return self.fences.get(path) or Fence.mount(path)
 
     def _why_kept(self, entry: Entry, verdict: Verdict) -> str:
         if verdict.rule is None and entry.kind in _RELEASE_KINDS and not parent_of(entry.path):

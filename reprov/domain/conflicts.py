@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
+from reprov.domain.beside import original_of
 from reprov.domain.entry import Entry, Kind, show
-from reprov.domain.merge import SUFFIX
 from reprov.domain.three_way import content_of, dressed
 from reprov.errors import Refused
 
@@ -49,8 +49,8 @@ def unsettled_in(entries: Mapping[str, Entry]) -> tuple[Unsettled, ...]:
     """Every conflict that nobody has settled, in path order; `entries` have digests, and the siblings of what is asked about."""
     found = []
     for new in sorted(entries):
-        path = new.removesuffix(SUFFIX)
-        if path == new or not path.rpartition("/")[2] or entries[new].kind not in (Kind.FILE, Kind.LINK):
+        path = original_of(new)
+        if not path or entries[new].kind not in (Kind.FILE, Kind.LINK):
             continue
         ours = entries.get(path)
         standing = Standing.GONE if ours is None else Standing.SAME if content_of(ours) == content_of(entries[new]) else Standing.DIFFERS

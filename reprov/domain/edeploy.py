@@ -196,7 +196,7 @@ def _list_files(hop: HopFiles, lists: Translation) -> Iterable[SiteFile]:
 def _role_file(hop: HopName) -> SiteFile:
     text = f"""\
 # The role {hop.role} with the lists that eDeploy used for it. Its packages are still to be named.
-# Lists of the roles above are tried first. For eDeploy's own lists and no others, publish the tree that eDeploy built:
+# These lists are tried first, then those of {_PARENT}. For eDeploy's own lists and no others, publish the tree that eDeploy built:
 #   reprov publish --tree DIR --role {hop.role} --version {hop.new.version} --lists {concern_of(hop.role)} --library THIS_DIRECTORY
 extends: {_PARENT}
 excludes: [{concern_of(hop.role)}]

@@ -15,6 +15,11 @@ _LAYERED: Final = frozenset("aufs ecryptfs overlay shiftfs unionfs".split())
 _SEALED: Final = frozenset("cramfs erofs iso9660 romfs squashfs udf".split())
 
 
+def is_lasting(filesystem: str) -> bool:
+    """False for what is empty, or made anew, after each boot."""
+    return filesystem not in _NOT_LASTING
+
+
 def has_lasting_owners(filesystem: str) -> bool:
     """False where no file outlives the boot, or has an owner of its own."""
     return filesystem not in _NOT_LASTING and filesystem not in _NO_OWNERS

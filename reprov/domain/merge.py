@@ -7,16 +7,14 @@ is a conflict: the node's stays. `merged.apply_merges` carries the decisions int
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
+from reprov.domain.beside import original_of
 from reprov.domain.entry import Entry, Kind, is_below, parent_of, show
 from reprov.domain.ownership import Owner, Ownership
 from reprov.domain.rules import Rule
 from reprov.domain.scan import Scan
 from reprov.domain.three_way import Side, content_of, dressed, metadata_side, side_of
-
-SUFFIX: Final = ".reprov-new"
-"""Of the release's content beside a path whose own content stays the node's."""
 
 
 class Stays(NamedTuple):
@@ -147,10 +145,9 @@ class _Finder:
         if parent_of(path) in self._whole:
             self._whole.add(path)
         elif path not in self.scan.verdicts and path not in self.scan.fenced and path not in self.decided:
-            rule = self._rule_of(path, ours, None)
-            if rule and self._is_earlier(path, ours):
+            if rule := self._rule_of_earlier(path, ours):
                 self.earlier[path] = rule
-            elif rule:
+            elif rule := self._rule_of(path, ours, None):
                 self._decide(path, self.base.get(path), ours, None, rule)
 
     def keep_directories_in_use(self) -> None:
@@ -195,12 +192,14 @@ class _Finder:
             reason = f"a {ours.kind.value} on the node, a directory in the release, which has changed {show(path)}"
             self.conflicts[top] = Conflict(top, reason, ours, self.target[top])
 
-    def _is_earlier(self, path: str, ours: Entry) -> bool:
-        """True for what an earlier upgrade wrote beside a path: it is still what the installed or the new release has there."""
-        original = path.removesuffix(SUFFIX)
-        if original == path or ours.kind not in (Kind.FILE, Kind.LINK):
-            return False
-        return content_of(ours) in (content_of(self.base.get(original)), content_of(self.target.get(original)))
+    def _rule_of_earlier(self, path: str, ours: Entry) -> Rule | None:
+        """Of the path that an earlier upgrade wrote this beside: it is still what the installed or the new release has there."""
+        original = original_of(path)
+        if not original or ours.kind not in (Kind.FILE, Kind.LINK):
+            return None
+        if content_of(ours) not in (content_of(self.base.get(original)), content_of(self.target.get(original))):
+            return None
+        return self._rule_of(original, ours, None)
 
     def _decide(self, path: str, base: Entry | None, ours: Entry | None, theirs: Entry | None, rule: Rule) -> None:
         side = side_of(content_of(base), content_of(ours), content_of(theirs))

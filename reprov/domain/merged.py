@@ -5,9 +5,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from stat import S_IROTH
 
+from reprov.domain.beside import original_of, place_beside
 from reprov.domain.comparison import Comparison
 from reprov.domain.entry import Entry, Kind, parent_of, show
-from reprov.domain.merge import SUFFIX, Conflict, Merges, Stays, TextMerge, metadata_conflict
+from reprov.domain.merge import Conflict, Merges, Stays, TextMerge, metadata_conflict
 from reprov.domain.ownership import Owner, Verdict
 from reprov.domain.scan import Scan
 from reprov.domain.three_way import Side, content_of, dressed, metadata_side
@@ -93,11 +94,13 @@ class _Applier:
 
     def lay_beside(self, conflict: Conflict) -> None:
         """Put the release's content beside the node's, in the place of what an earlier upgrade put there and of nothing else."""
-        new, theirs = conflict.path + SUFFIX, conflict.theirs
+        new, theirs = place_beside(conflict.path), conflict.theirs
         if not conflict.of_content or theirs is None or theirs.kind not in (Kind.FILE, Kind.LINK):
             return
         is_there = new in self.scan.entries or new in self.release
-        if (is_there and new not in self.found.earlier) or parent_of(new) not in self.target:
+        if not new or (is_there and new not in self.found.earlier):
+            return
+        if any(parent_of(path) not in self.target for path in (new, conflict.path)):
             return
         if len(new.rpartition("/")[2].encode("utf-8", "surrogateescape")) > _LONGEST_NAME_BYTES:
             return
@@ -112,7 +115,7 @@ class _Applier:
     def keep_unsettled(self) -> None:
         """What an earlier upgrade laid beside a path stays while the path differs from it; it goes when nobody needs to look any more."""
         for new, rule in self.found.earlier.items():
-            original = new.removesuffix(SUFFIX)
+            original = original_of(new)
             in_release = content_of(self.release.get(original))
             ours = content_of(self.scan.entries.get(original))
             stays = original in self.nodes or original in self.found.removed or content_of(self.target.get(original)) == ours

@@ -1,9 +1,8 @@
 """What is mounted in a node's root: which filesystems the release manages, which belong to the node alone."""
 
-import re
 from dataclasses import dataclass
 
-_OCTAL = re.compile(r"\\([0-7]{3})")
+from reprov.domain.proc_text import unescaped
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +25,11 @@ def parse_mountinfo(text: str, root: str) -> tuple[Mount, ...]:
     for line in text.split("\n")[:-1]:  # not splitlines(): a byte of a name may be any of its other line ends
         before, _, after = line.partition(" - ")
         fields, rest = before.split(" "), after.split(" ")
-        point = _unescape(fields[4])
+        point = unescaped(fields[4])
         if point != root and not point.startswith(root + "/"):
             continue
         path = point[len(root) + 1 :]
         options = {*fields[5].split(","), *rest[2].split(",")}
         found.pop(path, None)
-        found[path] = Mount(path, rest[0], _unescape(rest[1]), "ro" in options)
+        found[path] = Mount(path, rest[0], unescaped(rest[1]), "ro" in options)
     return tuple(found.values())
-
-
-def _unescape(text: str) -> str:
-    return _OCTAL.sub(lambda found: chr(int(found[1], 8)), text).encode("latin-1").decode("utf-8", "surrogateescape")

@@ -34,6 +34,11 @@ class OsdDirectory:
     """Objects lie in the directory itself (filestore, or a `block` that is a plain file)."""
 
 
+def is_osd_directory(path: str) -> bool:
+    """True for a path that only an OSD has, whatever is there."""
+    return bool(OSD_DIRECTORY.fullmatch(path) or CEPHADM_DIRECTORY.fullmatch(path))
+
+
 def osd_directory(path: str, files: Mapping[str, str], links: Mapping[str, str], *, has_data: bool) -> OsdDirectory | None:
     """The OSD whose files (name and text) and links (name and target) these are; None when it is none."""
     layout = OSD_DIRECTORY.fullmatch(path) or CEPHADM_DIRECTORY.fullmatch(path)

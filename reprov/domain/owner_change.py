@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import Any, NamedTuple, Self
 
 from reprov.domain.account_ids import AccountKind, LeavingAccount, MovedId
-from reprov.domain.acl import NAMED, AclTag, read_acl, write_acl
+from reprov.domain.acl import ACL_NAMES, NAMED, AclTag, read_acl, write_acl
 from reprov.domain.entry import Entry, Xattrs
 
 
@@ -108,6 +108,17 @@ class IdMoves:
         if after == found.owner and not acls:
             return None
         return OwnerChange(found.path, found.owner, after, found.privileges, acls)
+
+    def entries_after(self, entries: Mapping[str, Entry]) -> Mapping[str, Entry]:
+        """The entries as they are with the new ids; those that stay as they are, are the same objects."""
+        if not (self.uids or self.gids):
+            return entries
+        return {path: self.entry_after(entry) for path, entry in entries.items()}
+
+    def entry_after(self, entry: Entry) -> Entry:
+        """One entry as it is with the new ids."""
+        acls = tuple(item for item in entry.xattrs if item[0] in ACL_NAMES)
+        return with_changes(entry, self.change_of(Owned(entry.path, Ids(entry.uid, entry.gid), acls=acls)))
 
     def _acl_after(self, acl: bytes) -> bytes:
         moves: dict[int, Mapping[int, int]] = {AclTag.USER: self.uids, AclTag.GROUP: self.gids}

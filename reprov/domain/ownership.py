@@ -145,10 +145,6 @@ class Ownership:
             raise ValueError("the root of a node cannot be kept from its upgrade")
         return Ownership(self._keep, self._add_only, self._merge, MappingProxyType({**self._fixed, **kept}))
 
-    def without_merges(self) -> "Ownership":
-        """The same ownership in which what would be merged is the image's."""
-        return Ownership(self._keep, self._add_only, fixed=self._fixed)
-
     def of(self, path: str, *, is_dir: bool) -> Verdict:
         """Who owns the path, which need not exist. The root itself ("") is the image's."""
         directory, _, name = path.rpartition("/")

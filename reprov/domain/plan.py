@@ -7,7 +7,9 @@ from typing import Any
 
 from reprov.domain.account_files import AccountNote
 from reprov.domain.comparison import Action, Blocker, Comparison
+from reprov.domain.data_devices import NO_DATA_DEVICES, DataDevices
 from reprov.domain.entry import show
+from reprov.domain.fences import Fence
 from reprov.domain.merge import Conflict
 from reprov.domain.owner_plan import NO_OWNER_CHANGES, OwnerPlan
 from reprov.domain.placement import Cost, How, Placement
@@ -47,6 +49,12 @@ class Plan:
     """Why it must not start; empty for a plan that may be carried out."""
     owners: OwnerPlan = NO_OWNER_CHANGES
     """What of the node's follows accounts to other ids."""
+    alternatives: tuple[AccountNote, ...] = ()
+    """Which choices of update-alternatives the release cannot keep."""
+    fences: tuple[Fence, ...] = ()
+    """What stays as it is whatever the lists say, as far as an operator should know of it."""
+    data: DataDevices = NO_DATA_DEVICES
+    """The devices that will be proved to be untouched."""
     rules: tuple[RuleUsage, ...] = ()
     """What every rule of the release's lists is good for on this node; empty unless somebody has asked."""
 
@@ -97,7 +105,14 @@ class Plan:
             ],
             "rules": [{"rule": str(usage.rule), "place": usage.rule.place, "paths": usage.paths} for usage in self.rules],
             "accounts": [{"path": show(note.path), "text": note.text} for note in self.notes],
+            "alternatives": [{"path": show(note.path), "text": note.text} for note in self.alternatives],
             "owners": self.owners.to_fields(),
+            "stays": [{"path": show(fence.path), "text": fence.note} for fence in self.fences],
+            "data": {
+                "devices": self.data.described(),
+                "not_looked": self.data.not_looked or None,
+                "problem": self.data.problem or None,
+            },
             "blockers": [{"path": show(item.path), "problem": item.problem, "hint": item.hint} for item in self.blockers],
         }
 

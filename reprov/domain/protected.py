@@ -18,7 +18,7 @@ from reprov.domain.storage_stack import StorageStack, name_of_volume, natural
 SYSTEM_MOUNTS: Final = frozenset({"", "boot/efi", "efi", "tmp", "var/tmp", *MANAGED_FILESYSTEMS})
 """Mount points (relative, "" is /) whose filesystems belong to the operating system unless a rule says otherwise."""
 _SYSTEM_TYPES: Final = frozenset({"esp", "boot", "bios-boot", "prep"})
-_SEALED: Final = frozenset({"squashfs", "iso9660", "erofs", "cramfs", "romfs", "udf"})
+SEALED: Final = frozenset({"squashfs", "iso9660", "erofs", "cramfs", "romfs", "udf"})
 """Mounted from a file of the system, or from a medium: there is nothing to write to."""
 
 
@@ -136,7 +136,7 @@ def _by_mount(inventory: Inventory, rules: DataRules) -> Iterator[tuple[str, str
     own |= {device for line in inventory.fstab if _is_system(_place(line), rules) for device in line.devices}
     for mounted in inventory.mounts:
         path = mounted.mount.path
-        if mounted.device and _is_data(path, mounted.device, own, rules) and mounted.mount.filesystem not in _SEALED:
+        if mounted.device and _is_data(path, mounted.device, own, rules) and mounted.mount.filesystem not in SEALED:
             yield mounted.device, f"mounted at {show(path)}"
     for line in inventory.fstab:
         for device in line.devices if line.entry.is_mounted else ():

@@ -10,8 +10,11 @@ from reprov.errors import InvalidInput
 RELEASE_FORMAT = 1
 MANIFEST_NAME = "manifest.mtree.gz"
 PACKAGES_NAME = "packages.json"
-MANAGED_FILESYSTEMS = ("boot", "usr", "var", "opt", "home", "srv", "var/lib", "var/log", "var/cache", "var/spool")
-"""What a release manages where a node mounts it apart, unless the role says otherwise: the customary filesystems of a server."""
+MANAGED_FILESYSTEMS = ("boot", "usr", "var", "opt", "var/lib", "var/log", "var/cache", "var/spool")
+"""What a release manages where a node mounts it apart, unless the role says otherwise: the customary filesystems of a system.
+
+Not /home and /srv: what has a filesystem of its own there is data, which nobody but a role that names it may touch.
+"""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._+-]*")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~-]*")

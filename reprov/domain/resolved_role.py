@@ -29,7 +29,7 @@ class ResolvedRole:
     filesystems: tuple[str, ...]
     """Mount points (relative paths, "boot") whose content the release manages when a node mounts them apart."""
     excludes: tuple[str, ...]
-    """Concerns: the base names of the ownership lists, "base", "ceph"."""
+    """Concerns: the base names of the ownership lists ("ceph", "base"), in the order in which they are tried."""
     post_scripts: tuple[str, ...]
     services: tuple[str, ...]
     checks: tuple[str, ...]

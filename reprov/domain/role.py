@@ -165,6 +165,11 @@ class Role:
         named = [layer.file.filesystems for layer in self.layers if layer.file.filesystems is not None]
         return named[-1] if named else MANAGED_FILESYSTEMS
 
+    @property
+    def concerns(self) -> tuple[str, ...]:
+        """Whose ownership lists it has, in the order in which they are tried: its own before those of the roles that it extends."""
+        return tuple(dict.fromkeys(name for layer in reversed(self.layers) for name in layer.file.excludes))
+
     def named(self, get: Callable[[RoleFile], Sequence[str]]) -> tuple[str, ...]:
         """What the layers list, ancestors first, each name once."""
         return tuple(dict.fromkeys(name for layer in self.layers for name in get(layer.file)))

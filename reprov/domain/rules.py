@@ -7,12 +7,15 @@ line, because a plan must explain itself.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import takewhile
 
 from reprov.domain.entry import parent_of
 from reprov.domain.pattern import Among, Pattern
 from reprov.errors import InvalidInput
 
 _LONGEST_BYTES = 4095  # rsync discards what is longer, with a message that nobody reads
+_EVERYTHING = ("*", "**", "***")
 _MERGE = b"merge="
 _TEXT_MERGE = b"merge=text "
 
@@ -114,19 +117,22 @@ class RuleList:
     def join(cls, files: Sequence[tuple[str, bytes]], *, plain_includes: bool = False, text_merges: bool = False) -> "RuleList":
         """The rules of several (source, text) files in one list, in their order, each with its own source and line.
 
-        As for rsync, a `!` also clears the rules of the files before. Raises `InvalidInput` as `parse` does, for every file.
+        No file takes anything from another: a `!` clears what stands before it in its own, and one of several files ends before a rule
+        that leaves everything else as it is without a list (`- *` at the end of an include-from file). Raises `InvalidInput` as
+        `parse` does, for every file.
         """
         rules: list[Rule] = []
         for source, text in files:
-            held = False
+            own: list[Rule] = []
             for rule in _parse_lines(text, source, plain_includes, text_merges):
-                held = rule is not None
                 if rule is None:
-                    rules.clear()
+                    own.clear()
                 else:
-                    rules.append(rule)
-            if not held:
+                    own.append(rule)
+            if not own:
                 raise InvalidInput(f"{source}: holds no rule")
+            says_more = partial(_says_more, plain_includes=plain_includes)
+            rules += takewhile(says_more, own) if len(files) > 1 else own
         return cls(tuple(rules))
 
     def first_match(self, path: str, *, is_dir: bool) -> Rule | None:
@@ -173,6 +179,11 @@ def _sort(candidates: Sequence[tuple[_Numbered, str | Among]], same_below: bool)
         else:
             others.append(_Candidate(number, rule, pattern, pattern.dirs_only, among is Among.ALL))
     return Within({name: tuple(found) for name, found in by_name.items()}, tuple(others), same_below)
+
+
+def _says_more(rule: Rule, *, plain_includes: bool) -> bool:
+    """False for a rule that says of everything what holds without any rule."""
+    return rule.include == plain_includes or rule.pattern.lstrip("/") not in _EVERYTHING
 
 
 def _parse_lines(text: bytes, source: str, plain_includes: bool, text_merges: bool) -> Iterator[Rule | None]:

@@ -1,8 +1,7 @@
 """Swap in use, as /proc/swaps lists it."""
 
-import re
-
 from reprov.domain.inventory import Swap
+from reprov.domain.proc_text import unescaped
 from reprov.errors import ReprovError
 
 _KIB = 1024
@@ -18,6 +17,5 @@ def parse_swaps(text: str) -> tuple[Swap, ...]:
             continue
         if len(fields) != 5 or not fields[2].isascii() or not fields[2].isdecimal():
             raise ReprovError(f"/proc/swaps: line {number} is no swap: {line!r}")
-        path = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8) & 0xFF), fields[0].removesuffix(_DELETED))
-        found.append(Swap(path.encode("latin-1", "replace").decode("utf-8", "surrogateescape"), int(fields[2]) * _KIB, fields[1] == "file"))
+        found.append(Swap(unescaped(fields[0].removesuffix(_DELETED)), int(fields[2]) * _KIB, fields[1] == "file"))
     return tuple(found)

@@ -237,7 +237,7 @@ def _resolve(release: ReleaseId, role: Role, parent: ParentTree | None, new_ids:
         family=role.family,
         suite=role.suite,
         filesystems=role.filesystems,
-        excludes=role.named(lambda file: file.excludes),
+        excludes=role.concerns,
         post_scripts=role.named(lambda file: file.post_scripts),
         services=role.named(lambda file: file.services),
         checks=role.named(lambda file: file.checks),

@@ -4,8 +4,8 @@ from collections.abc import Callable, Collection
 
 from reprov.adapters.kept import OwnedByNode
 from reprov.adapters.survey import NO_PROMISES
+from reprov.domain.beside import original_of
 from reprov.domain.entry import parent_of
-from reprov.domain.merge import SUFFIX
 from reprov.domain.ownership import SHARED, Owner, Ownership, Promises
 
 
@@ -32,7 +32,8 @@ def node_owns(
         owner = ownership.of(path, is_dir=is_dir).owner
         if owner not in SHARED or stays(path):
             return True
-        if path in target or (path.endswith(SUFFIX) and (parent_of(path) in target or parent_of(path) in base)):
+        original = original_of(path)
+        if path in target or (original and (parent_of(original) in target or parent_of(original) in base)):
             return False
         return (owner is Owner.MERGE and path not in base) or promised.of(path, is_dir=is_dir).owner is Owner.KEEP
 

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from reprov.adapters.owners import find_owned
 from reprov.adapters.running import running_under
 from reprov.domain.accounts import MergedAccounts
-from reprov.domain.entry import show
+from reprov.domain.blockers import refuse
 from reprov.domain.mounts import Mount
 from reprov.domain.owner_change import WantedIds
 from reprov.domain.owner_plan import NO_OWNER_CHANGES, OwnerPlan
 from reprov.domain.staying import Staying
-from reprov.errors import Refused
 from reprov.events import Monitor, phase
 
 
@@ -38,8 +37,4 @@ class OwnerSearch:
 def refuse_owners(owners: OwnerPlan, *, apply_chown: bool, is_live: bool) -> None:
     """Raise `Refused` with the first reason why these owners must not change, or may not; on a live node also who runs as one."""
     running = owners.blockers_of(running_under(owners.wanted)) if is_live and owners.changes else ()
-    blockers = (*owners.refusals(apply_chown=apply_chown), *running)
-    if blockers:
-        first, *more = blockers
-        others = f" (and {len(more)} more)" if more else ""
-        raise Refused(f"{show(first.path)} {first.problem}{others}", hint=first.hint)
+    refuse((*owners.refusals(apply_chown=apply_chown), *running), more=" (and {} more)")

@@ -16,11 +16,15 @@ from reprov.adapters.mounts import MountWatch
 from reprov.adapters.release_reader import ReleaseFiles
 from reprov.adapters.rsync_program import installed_version
 from reprov.adapters.source import fetch_release
+from reprov.adapters.standing import read_standing
 from reprov.adapters.statcache import StatCache
 from reprov.adapters.survey import is_unchanged, survey
 from reprov.adapters.volumes import can_clone, room_of
-from reprov.domain.comparison import Blocker, Change, compare, covers
+from reprov.domain.blockers import refuse
+from reprov.domain.comparison import Blocker, Change, compare
+from reprov.domain.data_devices import DataDevices, Proving
 from reprov.domain.entry import Entry, Kind, is_below, parent_of, show
+from reprov.domain.ground import find_ground
 from reprov.domain.mounts import Mount
 from reprov.domain.ownership import Owner, Promises
 from reprov.domain.placement import costs, find_placements
@@ -32,9 +36,10 @@ from reprov.domain.scan import Scan, Signature
 from reprov.domain.source import Source
 from reprov.domain.staying import Staying
 from reprov.domain.units import Op, find_swaps
-from reprov.errors import InvalidInput, Refused
+from reprov.errors import InvalidInput
 from reprov.events import Monitor, Note, phase
 from reprov.workflows import record
+from reprov.workflows.data_devices import find_data_devices
 from reprov.workflows.merging import merge
 from reprov.workflows.node import Node, inspect_node
 from reprov.workflows.owners import OwnerSearch
@@ -63,6 +68,7 @@ class Prepared:
     """When the scan began."""
     watch: MountWatch
     owner_search: OwnerSearch
+    data: DataDevices
 
     def look_again(self, root_fd: int, linked: Mapping[str, Signature]) -> Scan:
         """The node as it is now, merged again; the live files in `linked` have been linked since, which moved their ctime."""
@@ -93,7 +99,9 @@ def choose_release(node: Node, role: str | None, version: str) -> ReleaseId:
 
 
 @contextmanager
-def prepared(node: Node, source: Source, release: ReleaseId, folder: Path, monitor: Monitor, *, apply_chown: bool) -> Iterator[Prepared]:
+def prepared(
+    node: Node, source: Source, release: ReleaseId, folder: Path, monitor: Monitor, *, apply_chown: bool, proving: Proving = Proving.AUTO
+) -> Iterator[Prepared]:
     """Fetch the release's own files into `folder`, scan the node, and plan.
 
     The plan may have blockers, without `apply_chown` also files that follow an account; it is the caller's to refuse.
@@ -110,7 +118,10 @@ def prepared(node: Node, source: Source, release: ReleaseId, folder: Path, monit
         _require_same(target, release)
         files = len(target.manifest.entries)
     with MountWatch(node.root) as watch, opened_directory(node.root) as root_fd:
-        volumes, fences = sort_mounts(watch.mounts, target)
+        data = find_data_devices(node, proving, monitor)
+        standing = read_standing(node.root, root_fd, watch.mounts)
+        managed = target.release.filesystems
+        ground = find_ground(watch.mounts, managed, target.manifest.entries, standing, data.by_mount_point(managed))
         scanned_at_ns = time.time_ns()
         with phase(monitor, "scan", "Reading the node", files=files) as progress:
             promised = node.promises(installed)
@@ -118,8 +129,8 @@ def prepared(node: Node, source: Source, release: ReleaseId, folder: Path, monit
                 root_fd,
                 target.manifest.entries,
                 target.ownership,
-                volumes=volumes,
-                fences=fences,
+                volumes=ground.volumes,
+                fences=ground.fences,
                 cache=cache,
                 promised=promised,
                 base=_paths_of(installed),
@@ -130,7 +141,7 @@ def prepared(node: Node, source: Source, release: ReleaseId, folder: Path, monit
             record.save_live(node, known, installed)
         merging = merge(root_fd, seen, target, installed)
         wanted, scan = merging.merged.target, merging.merged.scan
-        comparison = compare(wanted, scan, target.ownership)
+        comparison = compare(wanted, scan, target.ownership, ground.fences)
         unlinkable = immovable(root_fd, _owned_by_node(scan))
         swaps = find_swaps({change.path: change for change in comparison.changes}, wanted, scan, unlinkable)
         clones = {volume: can_clone(node.root, volume) for volume in scan.volumes}
@@ -154,11 +165,14 @@ def prepared(node: Node, source: Source, release: ReleaseId, folder: Path, monit
             comparison=merging.merged.explain(comparison),
             conflicts=merging.merged.conflicts,
             notes=merging.accounts.notes if merging.accounts else (),
+            alternatives=merging.alternatives,
             swaps=swaps,
             placements=placements,
             costs=needs,
             blockers=blockers,
             owners=owners,
+            fences=ground.notes,
+            data=data,
         )
         yield Prepared(
             plan,
@@ -173,28 +187,19 @@ def prepared(node: Node, source: Source, release: ReleaseId, folder: Path, monit
             scanned_at_ns,
             watch,
             owner_search,
+            data,
         )
 
 
 def refuse_blocked(plan: Plan) -> None:
     """Raise `Refused` with the first blocker of a plan that has any."""
-    if not plan.blockers:
-        return
-    first, *more = plan.blockers
-    others = f" (and {len(more)} more: see `reprov plan`)" if more else ""
-    raise Refused(f"{show(first.path)} {first.problem}{others}", hint=first.hint)
+    refuse(plan.blockers, more=" (and {} more: see `reprov plan`)")
 
 
 def sort_mounts(mounts: tuple[Mount, ...], target: ReleaseFiles) -> tuple[list[str], list[str]]:
     """Which mount points hold what the release manages, and which are none of its business."""
-    volumes: list[str] = []
-    fences: list[str] = []
-    for mount in mounts:
-        if not mount.path:
-            continue
-        managed = mount.path in target.release.filesystems and covers(target.manifest.entries, mount.path)
-        (volumes if managed else fences).append(mount.path)
-    return volumes, fences
+    ground = find_ground(mounts, target.release.filesystems, target.manifest.entries)
+    return [*ground.volumes], [*ground.fences]
 
 
 def _paths_of(release: ReleaseFiles | None) -> Collection[str]:
@@ -247,7 +252,15 @@ def _blockers_of_flags(root_fd: int, ops: Sequence[Op], changes: Sequence[Change
 
 
 def plan_upgrade(
-    root: Path, source: Source, role: str | None, version: str, monitor: Monitor, *, apply_chown: bool = False, count_rules: bool = False
+    root: Path,
+    source: Source,
+    role: str | None,
+    version: str,
+    monitor: Monitor,
+    *,
+    apply_chown: bool = False,
+    proving: Proving = Proving.AUTO,
+    count_rules: bool = False,
 ) -> Plan:
     """The plan of an upgrade, with its blockers; nothing of the node is changed but the cache of what was read.
 
@@ -261,7 +274,7 @@ def plan_upgrade(
     release = choose_release(node, role, version)
     with (
         tempfile.TemporaryDirectory(prefix="reprov-") as folder,
-        prepared(node, source, release, Path(folder), monitor, apply_chown=apply_chown) as ready,
+        prepared(node, source, release, Path(folder), monitor, apply_chown=apply_chown, proving=proving) as ready,
     ):
         if not count_rules:
             return ready.plan

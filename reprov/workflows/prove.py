@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 from reprov.adapters.proof import boot_id, prove_devices
-from reprov.adapters.proof_file import read_proof, write_proof
+from reprov.adapters.proof_file import read_earlier_proof, read_proof, write_proof
 from reprov.domain.inventory import Inventory
 from reprov.domain.proof import SIGNATURE_BYTES, Proof
 from reprov.domain.proof_subjects import osds_of, subjects
@@ -52,8 +52,8 @@ def prove_inventory(
 
 
 def load_proof(file: Path) -> Proof:
-    """The proof in a file. Raises `InvalidInput` when it is none."""
-    return read_proof(file)
+    """The proof in a file to compare with; of a change's, the side before it. Raises `InvalidInput` when it is none."""
+    return read_earlier_proof(file)
 
 
 def proof_to_replace(file: Path, against: Path | None) -> Proof | None:

@@ -8,21 +8,22 @@ from reprov.adapters import candidate as look
 from reprov.adapters import pristine_archive, release_files
 from reprov.adapters.files import opened_directory, scan_tree
 from reprov.adapters.library import Library
-from reprov.adapters.package_database import read_packages
+from reprov.adapters.package_database import STATUS, read_packages
 from reprov.adapters.place import Placed, place_tree
 from reprov.adapters.pool import Pool
 from reprov.adapters.store import Store
 from reprov.domain import hop
 from reprov.domain import store_layout as layout
 from reprov.domain.account_files import ACCOUNT_PATHS
-from reprov.domain.entry import Kind
+from reprov.domain.alternatives import ADMIN_DIRECTORY
+from reprov.domain.entry import Kind, parent_of, show
 from reprov.domain.manifest import Manifest
 from reprov.domain.ownership import Owner, Ownership
 from reprov.domain.packages import PackageSet
 from reprov.domain.release import MANIFEST_NAME, PACKAGES_NAME, Release, ReleaseId
 from reprov.domain.resolved_role import ResolvedRole
 from reprov.errors import InvalidInput, Refused
-from reprov.events import Monitor, phase
+from reprov.events import Monitor, Note, phase
 
 DEFAULT_CONCERNS = ("base", "identity", "network", "ssh", "logs-and-caches")
 """What every node needs, whatever its role: whose lists a tree is published with when nobody names any."""
@@ -85,6 +86,7 @@ def publish(root: Path, library: Path | None, candidate: Candidate, monitor: Mon
         family = candidate.role.family if candidate.role else look.family(candidate.tree, manifest)
         machine = look.machine(candidate.tree, manifest)
         packages = read_packages(candidate.tree, family, manifest, monitor)
+        _note_foreign_database(manifest, ownership, monitor)
         pristine = _pack_merged(candidate.tree, manifest, ownership)
         placed = _place(store, candidate, manifest, monitor)
         earlier = store.releases(candidate.id.role)
@@ -130,12 +132,25 @@ def _clean(store: Store) -> None:
             store.remove(path)
 
 
+def _note_foreign_database(manifest: Manifest, ownership: Ownership, monitor: Monitor) -> None:
+    """Lists that are tried first may say more than they mean: /var/ covers what describes /usr."""
+    verdict = ownership.of(STATUS, is_dir=False)
+    if STATUS in manifest.entries and verdict.owner is not Owner.IMAGE and verdict.rule is not None:
+        monitor.emit(
+            Note(
+                f"{show(STATUS)} is {verdict.owner} ({verdict.rule.place}: {verdict.rule}), so a node will not know its packages: "
+                "name that directory with a minus before it"
+            )
+        )
+
+
 def _pack_merged(tree: Path, manifest: Manifest, ownership: Ownership) -> bytes:
     """The content of every file that a node may have to merge."""
     merged = [
         entry
         for path, entry in manifest.entries.items()
-        if entry.kind is Kind.FILE and (path in ACCOUNT_PATHS or ownership.of(path, is_dir=False).owner is Owner.MERGE)
+        if entry.kind is Kind.FILE
+        and (path in ACCOUNT_PATHS or parent_of(path) == ADMIN_DIRECTORY or ownership.of(path, is_dir=False).owner is Owner.MERGE)
     ]
     with opened_directory(tree) as tree_fd:
         return pristine_archive.pack(merged, root_fd=tree_fd)

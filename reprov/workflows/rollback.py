@@ -4,7 +4,9 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from reprov.adapters import returned
 from reprov.adapters.discard import discard
 from reprov.adapters.files import digest_at
 from reprov.adapters.kept import OwnedByNode, release_all
@@ -14,6 +16,7 @@ from reprov.adapters.previous import changed_files, restore
 from reprov.adapters.release_reader import ReleaseFiles
 from reprov.adapters.source import fetch_contents
 from reprov.adapters.volumes import Volumes, opened_volumes
+from reprov.domain.data_devices import Proving
 from reprov.domain.deployment import Deployment, State
 from reprov.domain.entry import Entry, Kind, show
 from reprov.domain.journal import Journal
@@ -23,7 +26,7 @@ from reprov.domain.source import Source
 from reprov.errors import NeedsAttention, Refused, ReprovError
 from reprov.events import Monitor, Note, phase
 from reprov.workflows import record
-from reprov.workflows.carry import change_previous
+from reprov.workflows.carry import change_previous, remember
 from reprov.workflows.commit import (
     Exchange,
     commit,
@@ -34,10 +37,15 @@ from reprov.workflows.commit import (
     take_previous,
     void_held_signals,
 )
+from reprov.workflows.data_devices import find_data_devices
 from reprov.workflows.edited import EditCheck, both
+from reprov.workflows.hop_proof import prove_after, prove_before
 from reprov.workflows.identity import identity_check
 from reprov.workflows.node import Node, changing_node, disk_errors_in_words, finishing, now
-from reprov.workflows.way_back import find_way
+from reprov.workflows.way_back import find_way, refuse_unmounted
+
+if TYPE_CHECKING:
+    from reprov.domain.hop_proof import HopProof
 
 _SHOWN = 5
 
@@ -54,14 +62,24 @@ class RolledBack:
     """How long the live tree was neither the one nor the other."""
     accepted: tuple[str, ...]
     """Paths of the tree that came back that are not what they were, and that the operator accepted."""
+    proof: "HopProof | None" = None
+    """That data devices were left alone; None where nothing is data, or nobody has looked."""
 
 
-def rollback(root: Path, *, accept_changed: bool, apply_chown: bool = False, monitor: Monitor) -> RolledBack:
-    """Bring the previous tree back. Raises `Refused` when there is none, or when its files were written through and cannot be put right."""
+def rollback(
+    root: Path, *, accept_changed: bool, apply_chown: bool = False, proving: Proving = Proving.AUTO, monitor: Monitor
+) -> RolledBack:
+    """Bring the previous tree back.
+
+    Raises `Refused` when there is none, or when its files were written through and cannot be put right; `ProofFailed` when it is
+    back, but data is not proved to be untouched.
+    """
     with changing_node(root, "rollback", monitor) as node:
         deployment, journal = node.state.deployment(), node.state.previous_journal()
         if not deployment.has_previous or journal is None:
             raise Refused("there is no previous tree to go back to", hint="`reprov status` shows what there is")
+        refuse_unmounted(node, journal)
+        proof = prove_before(node, find_data_devices(node, proving, monitor), f"rollback to {_name(deployment.previous)}", monitor)
         with opened_volumes(node.root, journal.volumes) as volumes, MountWatch(node.root) as watch:
             installed, previous = _files(node, deployment.installed), _files(node, deployment.previous)
             with phase(monitor, "check", "Checking the previous tree"):
@@ -72,16 +90,24 @@ def rollback(root: Path, *, accept_changed: bool, apply_chown: bool = False, mon
             with signals_held():
                 with phase(monitor, "commit", "Exchanging"), disk_errors_in_words("the rollback was given up"):
                     edits.before()
-                    if way.carried:
-                        change_previous(node, volumes, journal, previous, way.carried, way.accounts)
+                    change_previous(node, volumes, journal, previous, way.carried, way.accounts)
+                    if previous is None:
+                        remember(node, volumes, journal, way.carried, way.trees, way.todo.ops, way.accounts)
                     done, mixed_s = _exchange(node, volumes, deployment, way.todo, way.owned, watch, check, monitor)
                 with phase(monitor, "finish", "Keeping the way back"), finishing("the previous tree is back"):
                     finish(volumes, done)
                     _swap_records(node, volumes, done, way.scan, installed, previous)
                     volumes.sync()  # without its record nobody could say later whether the way back is what it was
                     node.state.finish_journal()
+                    if previous:
+                        returned.forget(node.state.directory)
                 void_held_signals()
-    return RolledBack(deployment.previous, deployment.installed, mixed_s, accepted)
+        proved = prove_after(node, proof, monitor)
+    return RolledBack(deployment.previous, deployment.installed, mixed_s, accepted, proved)
+
+
+def _name(release: ReleaseId | None) -> str:
+    return str(release) if release else "the tree from before reprov"
 
 
 def _files(node: Node, release: ReleaseId | None) -> ReleaseFiles | None:

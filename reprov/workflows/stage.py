@@ -15,9 +15,10 @@ from reprov.adapters.survey import OWN_DIRECTORY
 from reprov.adapters.volumes import Volumes, probe
 from reprov.domain.comparison import Blocker
 from reprov.domain.deployment import State
-from reprov.domain.entry import parent_of
+from reprov.domain.entry import Kind, parent_of
 from reprov.domain.placement import Placement, in_order
 from reprov.domain.plan import Plan
+from reprov.domain.scan import Scan
 from reprov.domain.source import Source
 from reprov.domain.units import OpKind
 from reprov.events import Monitor, NullMonitor, Progress, phase
@@ -38,7 +39,7 @@ def stage(node: Node, ready: Prepared, volumes: Volumes, monitor: Monitor) -> St
         now(),
         target=plan.release,
         transaction=secrets.token_hex(8),
-        from_nothing=ready.scan.kind_at("usr") is None,
+        from_nothing=not _has_a_system(ready.scan),
         target_source=plan.source,
         volumes=tuple(volumes.own_fds),
     )
@@ -56,6 +57,11 @@ def stage(node: Node, ready: Prepared, volumes: Volumes, monitor: Monitor) -> St
                 node.state.write_deployment(node.state.deployment().abandoned(now()), note="staging failed")
         raise
     return staging
+
+
+def _has_a_system(scan: Scan) -> bool:
+    """Whether there is a tree to go back to: directories alone are mount points, and kept files the identity of a node to be."""
+    return any(entry.kind is not Kind.DIR and path not in scan.verdicts for path, entry in scan.entries.items())
 
 
 def _probe_parents(state: NodeState, volumes: Volumes, plan: Plan) -> list[Blocker]:

@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from reprov.adapters import returned
 from reprov.adapters.node_state import NodeState
 from reprov.adapters.processes import has_selinux, sandboxed_processes
 from reprov.adapters.release_reader import ReleaseFiles
 from reprov.adapters.staging import Staging, unstage
 from reprov.adapters.volumes import Volumes, opened_volumes
+from reprov.domain.data_devices import Proving
 from reprov.domain.deployment import State
 from reprov.domain.entry import Kind, parent_of, show
 from reprov.domain.guards import blockers_of_live_commit
@@ -26,12 +29,16 @@ from reprov.events import Monitor, phase
 from reprov.workflows import record
 from reprov.workflows.commit import Exchange, commit, finish, signals_held, void_held_signals
 from reprov.workflows.edited import EditCheck, both
+from reprov.workflows.hop_proof import prove_after, prove_before
 from reprov.workflows.identity import identity_check
 from reprov.workflows.node import Node, changing_node, disk_errors_in_words, finishing, now
 from reprov.workflows.owned import node_owns
 from reprov.workflows.owners import refuse_owners
 from reprov.workflows.plan import Prepared, choose_release, prepared, refuse_blocked
 from reprov.workflows.stage import stage
+
+if TYPE_CHECKING:
+    from reprov.domain.hop_proof import HopProof
 
 _CLOCK_TICK_NS = 20_000_000  # the kernel stamps ctime with a clock that may lag by a tick
 
@@ -45,15 +52,32 @@ class Upgraded:
     """None when the node has never been changed and need not be."""
     mixed_s: float
     """How long the live tree was neither the old nor the new one."""
+    proof: "HopProof | None" = None
+    """That data devices were left alone; None where nothing is data, or nobody has looked."""
 
 
 def upgrade(
-    root: Path, source: Source, role: str | None, version: str, *, stage_only: bool, apply_chown: bool = False, monitor: Monitor
+    root: Path,
+    source: Source,
+    role: str | None,
+    version: str,
+    *,
+    stage_only: bool,
+    apply_chown: bool = False,
+    proving: Proving = Proving.AUTO,
+    monitor: Monitor,
 ) -> Upgraded:
-    """Re-image a node: plan, stage, verify, exchange. Raises `Refused` before anything is changed, `ReprovError` when all is as it was."""
+    """Re-image a node: plan, stage, verify, exchange.
+
+    Raises `Refused` before anything is changed, `ReprovError` when all is as it was, `ProofFailed` when the node is upgraded, but its
+    data is not proved to be untouched.
+    """
     with changing_node(root, f"upgrade to {' '.join(filter(None, (role, version)))}", monitor) as node:
         release = choose_release(node, role, version)
-        with _candidate(node.state) as folder, prepared(node, source, release, folder, monitor, apply_chown=apply_chown) as ready:
+        with (
+            _candidate(node.state) as folder,
+            prepared(node, source, release, folder, monitor, apply_chown=apply_chown, proving=proving) as ready,
+        ):
             _refuse_another_tree_of_that_name(node, ready)
             refuse_blocked(ready.plan)
             if ready.plan.is_empty:
@@ -66,6 +90,7 @@ def upgrade(
                         blockers_of_live_commit(changes, ready.plan.swaps.ops, sandboxed_processes(), labels=has_selinux())
                     )
                 )
+            proof = None if stage_only else prove_before(node, ready.data, f"upgrade to {release}", monitor)
             with opened_volumes(node.root, _touched_volumes(ready)) as volumes:
                 with disk_errors_in_words("staging failed"):
                     staging = stage(node, ready, volumes, monitor)
@@ -78,7 +103,8 @@ def upgrade(
                 owners = ready.owner_search.run(volumes.root_fd, monitor)
                 refuse_owners(owners, apply_chown=apply_chown, is_live=node.is_live)
                 with signals_held():
-                    return _commit(node, ready, volumes, staging, owners.changes, monitor)
+                    done = _commit(node, ready, volumes, staging, owners.changes, monitor)
+            return replace(done, proof=prove_after(node, proof, monitor))
 
 
 def _touched_volumes(ready: Prepared) -> tuple[str, ...]:
@@ -150,6 +176,7 @@ def _commit(node: Node, ready: Prepared, volumes: Volumes, staging: Staging, own
         record.save_previous(node, previous, ready.installed)
         volumes.sync()  # without its record nobody could say later whether the way back is what it was
         state.finish_journal()
+        returned.forget(state.directory)
         state.forget_releases({release for release in (ready.plan.release, staged.installed) if release})
     void_held_signals()
     return Upgraded(ready.plan, State.COMMITTED, mixed_s)

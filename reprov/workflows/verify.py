@@ -7,9 +7,9 @@ from reprov.adapters.files import opened_directory
 from reprov.adapters.mounts import read_mounts
 from reprov.adapters.statcache import EMPTY
 from reprov.adapters.survey import survey
+from reprov.domain.beside import original_of
 from reprov.domain.comparison import Action, Change, compare
 from reprov.domain.entry import Kind
-from reprov.domain.merge import SUFFIX
 from reprov.domain.ownership import Owner, Ownership
 from reprov.domain.release import ReleaseId
 from reprov.errors import Refused
@@ -79,7 +79,8 @@ def verify(root: Path, *, deep: bool, monitor: Monitor) -> Verified:
 
 def _is_laid_beside(change: Change, ownership: Ownership) -> bool:
     """What an earlier upgrade laid beside a path, and nobody needs any more, is for `reprov conflicts` to list, and no drift."""
-    return change.path.endswith(SUFFIX) and ownership.of(change.path, is_dir=False).owner is Owner.MERGE
+    original = original_of(change.path)
+    return bool(original) and ownership.of(original, is_dir=False).owner is Owner.MERGE
 
 
 def _is_dir(change: Change) -> bool:

@@ -4,29 +4,35 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
+from reprov.adapters import returned
 from reprov.adapters.files import opened_directory
 from reprov.adapters.kept import OwnedByNode, immovable
-from reprov.adapters.mounts import MountWatch
+from reprov.adapters.mounts import MountWatch, read_mounts
 from reprov.adapters.previous import read_accounts
 from reprov.adapters.processes import has_selinux, sandboxed_processes
 from reprov.adapters.release_reader import ReleaseFiles
+from reprov.adapters.standing import read_standing
 from reprov.adapters.survey import survey
 from reprov.adapters.volumes import Volumes
+from reprov.domain.blockers import refuse
 from reprov.domain.comparison import Action, Change
 from reprov.domain.entry import Entry, Kind, is_below, show
+from reprov.domain.fences import Fence
+from reprov.domain.ground import find_ground
 from reprov.domain.guards import AT_BOOT, blockers_of_live_commit
 from reprov.domain.journal import DirectoryChange, Journal, Written
 from reprov.domain.ownership import Ownership
 from reprov.domain.scan import Scan
 from reprov.domain.staying import Staying
 from reprov.domain.units import Op, OpKind, find_along, ordered
-from reprov.errors import NeedsAttention, Refused
+from reprov.errors import Refused
 from reprov.events import Monitor, Note, phase
 from reprov.workflows import record
-from reprov.workflows.carry import Carried, carry, changed_accounts, refuse_accounts, written_before
+from reprov.workflows.carry import Carried, Trees, carry, changed_accounts, written_before
+from reprov.workflows.choices import links_alone
 from reprov.workflows.commit import Exchange
 from reprov.workflows.node import Node
-from reprov.workflows.owned import node_owns, nothing_stays
+from reprov.workflows.owned import node_owns
 from reprov.workflows.owners import OwnerSearch, refuse_owners
 
 
@@ -37,10 +43,10 @@ class Way:
     todo: Exchange
     scan: Scan
     """The live tree, where what comes along is kept."""
-    carried: Carried | None
-    """None where the live tree is no release, and nobody can say what of it has been changed."""
+    carried: Carried
+    trees: Trees
     accounts: Mapping[str, bytes]
-    """The account files that the previous tree gets, by path."""
+    """The account files that the previous tree gets, and those of update-alternatives, by path."""
     ownership: Ownership
     owned: OwnedByNode
     installed_paths: Mapping[str, Entry]
@@ -58,46 +64,43 @@ def find_way(
     monitor: Monitor,
 ) -> Way:
     """Look at the node, and find what is to be exchanged and what comes along. Raises `Refused` when something forbids it."""
-    target, before = _paths_of(installed), _paths_of(previous)
-    # A tree that is no release has nothing to merge with, and what is to be seen of it is what the other one knows.
-    ownership = installed.ownership if installed else (previous or _no_release()).ownership.without_merges()
+    old_accounts = read_accounts(volumes, journal.volume_of)
+    trees = Trees(installed, previous, returned.load(node.state.directory), old_accounts)
+    # Of a tree that is no release, what is to be seen is what the other one knows.
+    ownership, target = trees.release.ownership, trees.release.manifest.entries
     promised = node.promises(previous)
     with phase(monitor, "scan", "Reading the node", files=len(target)) as progress, opened_directory(node.root) as root_fd:
+        unmanaged = [mount for mount in watch.mounts if mount.path not in journal.volumes]
+        fences = find_ground(unmanaged, (), target, read_standing(node.root, root_fd, watch.mounts)).fences
         seen = survey(
             root_fd,
-            target or before,
+            target,
             ownership,
             volumes=journal.volumes,
-            fences=[mount.path for mount in watch.mounts if mount.path and mount.path not in journal.volumes],
+            fences=fences,
             cache=record.load_live(node, installed),
             promised=promised,
-            base=before,
+            base=trees.before,
             progress=progress,
         )
-        old_accounts = read_accounts(volumes, journal.volume_of)
-        carried = carry(volumes, seen, installed, previous, old_accounts, journal) if installed else None
-        scan = carried.scan if carried else seen
-        refuse_accounts(carried.accounts if carried else None)
-        accounts = changed_accounts(old_accounts, carried.accounts if carried else None)
-        removed = carried.removed if carried else frozenset()
-        todo = reverse(journal, scan, removed, written_before(journal, volumes, accounts), monitor)
-        _refuse_obstacles(root_fd, journal, scan)
+        carried = carry(volumes, seen, trees, journal)
+        scan = carried.scan
+        refuse(carried.accounts.blockers if carried.accounts else ())
+        accounts = {**changed_accounts(old_accounts, carried.accounts), **carried.choices.contents}
+        for note in carried.choices.notes:
+            monitor.emit(Note(note.text))
+        staying = carried.removed | links_alone(journal, carried.choices)
+        todo = reverse(journal, scan, staying, written_before(journal, volumes, accounts), monitor)
+        _refuse_obstacles(root_fd, journal, scan, fences)
         if node.is_live:
             _refuse_live(todo, installed, previous)
         find_staying = partial(Staying.in_rollback, scan, target, {op.path for op in todo.ops})
-        owners = OwnerSearch(carried.moving if carried else None, find_staying, watch.mounts).run(root_fd, monitor)
+        owners = OwnerSearch(carried.moving, find_staying, watch.mounts).run(root_fd, monitor)
         # What the commit was allowed to change may go back without asking again.
         refuse_owners(owners, apply_chown=apply_chown or bool(journal.owners), is_live=node.is_live)
-    owned = node_owns(ownership, promised, target, target, carried.stays if carried else nothing_stays)
-    return Way(replace(todo, owners=owners.changes), scan, carried, accounts, ownership, owned, target)
-
-
-def _paths_of(release: ReleaseFiles | None) -> Mapping[str, Entry]:
-    return release.manifest.entries if release else {}
-
-
-def _no_release() -> ReleaseFiles:
-    raise NeedsAttention("the node knows neither its installed nor its previous release", hint="/.reprov/state.json was changed by hand")
+    owned = node_owns(ownership, promised, target, target, carried.stays)
+    installed_paths = installed.manifest.entries if installed else {}
+    return Way(replace(todo, owners=owners.changes), scan, carried, trees, accounts, ownership, owned, installed_paths)
 
 
 def reverse(journal: Journal, scan: Scan, removed: Collection[str], written: tuple[Written, ...], monitor: Monitor) -> Exchange:
@@ -137,12 +140,30 @@ def _as_before(change: DirectoryChange, now_is: Entry) -> Entry:
     return change.before
 
 
-def _refuse_obstacles(root_fd: int, journal: Journal, scan: Scan) -> None:
+def refuse_unmounted(node: Node, journal: Journal) -> None:
+    """Raise `Refused` when a filesystem that the commit worked on should be mounted and is not: the way back lies on it."""
+    with opened_directory(node.root) as root_fd:
+        waiting = read_standing(node.root, root_fd, read_mounts(node.root)).waiting
+    for volume in journal.volumes:
+        if volume in waiting:
+            fence = Fence.not_mounted(volume, is_wanted=True)
+            raise Refused(f"{show(volume)} {fence.problem}, and a part of the previous tree lies on it", hint="mount it first")
+
+
+def _refuse_obstacles(root_fd: int, journal: Journal, scan: Scan, fences: Mapping[str, Fence]) -> None:
     """What has come up since the commit and forbids to exchange a directory back."""
     swapped = [entry.op.path for entry in journal.ops if entry.op.kind is OpKind.SWAP]
-    for path in (*scan.fenced, *scan.volumes):
-        if path and any(is_below(path, unit) for unit in swapped):
+    for path in sorted((*scan.fenced, *scan.volumes)):
+        unit = next((unit for unit in swapped if path and is_below(path, unit)), None)
+        if unit is None:
+            continue
+        fence = fences.get(path, Fence.mount(path))
+        if fence.is_mount:
             raise Refused(f"{show(path)} has been mounted since the upgrade", hint="unmount it for the rollback")
+        raise Refused(
+            f"{show(path)} {fence.problem}, which it was not at the upgrade: {show(unit)} cannot go back as a whole",
+            hint=f"move it out of {show(unit)} for the rollback",
+        )
     along = find_along(scan, swapped)
     looked_at = [(path, False) for path in (*along.linked, *(op.path for op in along.carried))]
     stuck = immovable(root_fd, [*looked_at, *((path, True) for path in along.rebuilt), *((path, False) for path in swapped)])
@@ -157,5 +178,4 @@ def _refuse_live(todo: Exchange, installed: ReleaseFiles | None, previous: Relea
     here, there = installed.manifest.entries, previous.manifest.entries
     paths = (path for path in here.keys() | there.keys() if here.get(path) != there.get(path))
     changes = {path: Change(path, Action.REPLACE, "", here.get(path), there.get(path)) for path in paths}
-    for blocker in blockers_of_live_commit(changes, todo.ops, sandboxed_processes(), labels=has_selinux()):
-        raise Refused(f"{show(blocker.path)} {blocker.problem}", hint=blocker.hint)
+    refuse(blockers_of_live_commit(changes, todo.ops, sandboxed_processes(), labels=has_selinux()))

@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from reprov.domain.merge import SUFFIX
+from reprov.domain.beside import place_beside
 from reprov.domain.release import ReleaseId
 from reprov.events import NullMonitor
 from reprov.workflows.publish import DEFAULT_CONCERNS, Candidate, publish
@@ -35,6 +35,7 @@ _BOTH = {
     "etc/same.conf": lines("the same in both releases"),
     "etc/app.conf": lines("release 1.0"),
     "etc/app.d/10-base.conf": lines("release 1.0"),
+    "etc/logrotate.d/app": lines("release 1.0"),
     "etc/edited.conf": lines("the same in both releases"),
     "etc/removed.conf": lines("the same in both releases"),
     "etc/removed-changed.conf": lines("release 1.0"),
@@ -99,6 +100,7 @@ def make_new(folder: Path) -> Path:
         tree.file(path, content)
     for path in ("app.conf", "app.d/10-base.conf", "app.d/20-new.conf", "removed-changed.conf", "same-edit.conf", "brought.conf", "motd"):
         tree.file(f"etc/{path}", "release 1.1\n")
+    tree.file("etc/logrotate.d/app", "release 1.1\n")
     tree.at("etc/mode.conf").chmod(0o600)
     tree.at("etc/mode-edited.conf").chmod(0o600)
     tree.at("etc/mode-clash.conf").chmod(0o600)
@@ -175,6 +177,7 @@ MERGED = {
 CONFLICTS: dict[str, str | None] = {
     "etc/brought.conf": "release 1.1\n",
     "etc/default/service": lines(_DEFAULT[0], "OPTIONS=--new"),
+    "etc/logrotate.d/app": "release 1.1\n",
     "etc/mode-clash.conf": None,
     "etc/motd": "release 1.1\n",
     "etc/nova/nova.conf": lines(*_NOVA, "cpu_mode = host-model"),
@@ -185,7 +188,7 @@ CONFLICTS: dict[str, str | None] = {
 STAYING = (*OWN, *EDITED, "etc/dropped-edited.conf", *(path for path in CONFLICTS if path != "etc/removed-changed.conf"))
 """What an upgrade leaves alone, where it was."""
 ACCOUNTS = ("etc/passwd", "etc/group", "etc/shadow", "etc/gshadow", "etc/subuid", "etc/subgid")
-BESIDE = {path + SUFFIX: content for path, content in CONFLICTS.items() if content is not None}
+BESIDE = {place_beside(path): content for path, content in CONFLICTS.items() if content is not None}
 
 
 def furnish(node: Node) -> None:
@@ -249,7 +252,7 @@ def _edit(node: Node) -> None:
     node.write("etc/nova/nova.conf", "# This file is managed by Puppet\n" + lines(*_NOVA), mode=0o640)
     os.chown(node.path("etc/nova/nova.conf"), 0, 121)
     node.write("etc/default/service", lines(_DEFAULT[0], "OPTIONS=--ours"))
-    for path in ("etc/motd", "etc/turns-link-edited", "etc/brought.conf"):
+    for path in ("etc/motd", "etc/turns-link-edited", "etc/brought.conf", "etc/logrotate.d/app"):
         node.write(path, "the node's\n")
     for path in ("etc/removed.conf", "etc/removed-changed.conf", "etc/cron.daily/dpkg"):
         node.path(path).unlink()

@@ -167,8 +167,8 @@ SMALL_ADD_ONLY = "- /var/lib/dpkg/\n/var/\n/etc/*-\n"
 SMALL_MERGE = "merge=text /etc/text.conf\n/etc/**\n"
 
 
-def publish_small(store: Store) -> None:
-    """Two small releases that differ in accounts and in what is merged."""
+def publish_small(store: Store, more: Callable[[Tree, str], object] = lambda _tree, _version: None) -> None:
+    """Two small releases that differ in accounts and in what is merged; `more` adds to the tree of each version."""
     make_library(store.library, exclude=SMALL_EXCLUDE, add_only=SMALL_ADD_ONLY)
     (store.library / "excludes/base.merge").write_text(SMALL_MERGE)
     for version in ("1.0", "1.1"):
@@ -180,6 +180,7 @@ def publish_small(store: Store) -> None:
         tree.file(GROUP, groups).file(GSHADOW, _secrets(users, "*::"), mode=0o640, group=42)
         tree.file("etc/app.conf", f"{version}\n").file("etc/edited.conf", "same\n").file("etc/clash.conf", f"{version}\n")
         tree.file("etc/text.conf", f"one\ntwo\nthree\nfour\n{version}\n").file(f"etc/only-{version}", "x")
+        more(tree, version)
         store.publish(tree, version)
 
 

@@ -103,6 +103,37 @@ def test_the_release_s_takes_the_place_of_the_node_s(node: Node, installed: Tree
     assert listed(node) == {}
 
 
+def test_what_lies_beside_a_directory_that_is_read_whole_is_found_and_taken(node: Node, installed: Tree) -> None:
+    installed.file("etc/rotate.d/app", "node\n", mode=0o640).file("etc/rotate.d%app.reprov-new", "new\n", mode=0o600)
+    installed.file("etc/rotate.d/deep/gone", "").remove("etc/rotate.d/deep/gone").file("etc/rotate.d%deep%gone.reprov-new", "back\n")
+    ran = node.run("conflicts")
+    assert "the release's of /etc/rotate.d/app: /etc/rotate.d%app.reprov-new\n" in ran.stdout
+    assert listed(node) == {
+        "/etc/rotate.d/app": ("differs", "file", "file"),
+        "/etc/rotate.d/deep/gone": ("gone", None, "file"),
+    }
+    assert "+new\n" in node.run("conflicts", "--diff", "/etc/rotate.d/app").stdout
+    said = taken(node, "theirs", "/etc/rotate.d%app.reprov-new", "/etc/rotate.d/deep/gone").stdout
+    assert said == "taken /etc/rotate.d/app\ntaken /etc/rotate.d/deep/gone\nno conflicts left\n"
+    place = node.path("etc/rotate.d/app")
+    assert (place.read_text(), stat.S_IMODE(place.stat().st_mode)) == ("new\n", 0o640)
+    assert node.path("etc/rotate.d/deep/gone").read_text() == "back\n"
+    assert list(node.root.glob("etc/**/*.reprov-new")) == []
+
+
+def test_a_directory_that_is_gone_is_not_made_and_a_link_in_its_place_not_followed(node: Node, installed: Tree) -> None:
+    installed.file("etc/rotate.d%app.reprov-new", "new\n").symlink("etc/linked.d", "../opt/x")
+    installed.file("etc/linked.d%y.reprov-new", "new\n")
+    assert listed(node) == {"/etc/linked.d/y": ("gone", None, "file"), "/etc/rotate.d/app": ("gone", None, "file")}
+    before = node.snapshot()
+    for directory, path in (("/etc/rotate.d", "/etc/rotate.d/app"), ("/etc/linked.d", "/etc/linked.d/y")):
+        ran = node.run("conflicts", "--take", "theirs", path)
+        assert (ran.status, ran.stderr.startswith(f"reprov: {directory} cannot be entered: ")) == (4, True), ran.stderr
+    assert node.changed_since(before, directory_times=False) == []
+    taken(node, "ours", "/etc/rotate.d/app", "/etc/linked.d/y")
+    assert listed(node) == {}
+
+
 def test_the_node_s_stays(node: Node, installed: Tree) -> None:
     installed.file("etc/app.conf", "node\n", mode=0o640).remove("etc/gone.conf")
     before = timeless(node.snapshot())

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from reprov.domain.merge import SUFFIX
+from reprov.domain.beside import place_beside
 from tests.system.hazard_lab import NEW, OLD, Disk, Lab, look
 from tests.system.merge_lab import (
     ACCOUNTS,
@@ -143,7 +143,7 @@ def test_a_plan_names_the_conflicts_and_changes_nothing(disk: Disk) -> None:
     node, before = disk.node, look(disk)
     plan = planned(node)
     assert {item["path"]: item["new"] for item in plan["conflicts"]} == {
-        f"/{path}": None if content is None else f"/{path}.reprov-new" for path, content in CONFLICTS.items()
+        f"/{path}": None if content is None else f"/{place_beside(path)}" for path, content in CONFLICTS.items()
     }
     reasons = {item["path"]: item["reason"] for item in plan["conflicts"]}
     assert reasons["/etc/motd"] == "changed on both sides"
@@ -153,7 +153,8 @@ def test_a_plan_names_the_conflicts_and_changes_nothing(disk: Disk) -> None:
     assert reasons["/etc/mode-clash.conf"] == "mode, owner or attributes changed on both sides; the node's stay"
     assert plan["blockers"] == []
     said = node.run("plan", NEW, "--from", node.store.folder).stdout
-    assert "Conflicts: 7 paths that both sides changed; the node's stay\n" in said
+    assert "  /etc/logrotate.d/app: changed on both sides\n    the release's: /etc/logrotate.d%app.reprov-new\n" in said
+    assert "Conflicts: 8 paths that both sides changed; the node's stay\n" in said
     assert "  /etc/motd: changed on both sides\n    the release's: /etc/motd.reprov-new\n" in said
     assert difference(before, look(disk)) == []
     assert node.leftovers() == []
@@ -170,7 +171,7 @@ def test_the_history_and_the_conflicts_of_a_node_name_what_the_plan_named(disk: 
     node = disk.node
     conflicts = sorted(f"/{path}" for path in CONFLICTS)
     ran = node.install(NEW)
-    assert "7 paths were changed on both sides and stay the node's; `reprov conflicts` lists them\n" in ran.stdout
+    assert "8 paths were changed on both sides and stay the node's; `reprov conflicts` lists them\n" in ran.stdout
     last = json.loads(node.run("history", "--json").stdout)[-1]
     assert (last["state"], last["conflicts"]) == ("committed", conflicts)
     listed = node.run("conflicts", "--json")
@@ -193,7 +194,7 @@ def test_a_conflict_that_was_settled_is_none_any_more(disk: Disk) -> None:
     node.install(NEW)
     for path, content in CONFLICTS.items():
         if content is not None:
-            node.path(path + SUFFIX).unlink()
+            node.path(place_beside(path)).unlink()
     node.write("etc/motd", CONFLICTS["etc/motd"] or "")
     assert planned(node)["conflicts"] == []
     assert drift_of(node) == []
@@ -225,8 +226,12 @@ def test_a_node_that_reprov_did_not_install_is_taken_over_with_what_is_its_own(d
     # What it lacks, it gets: nobody knows that it was ever there.
     assert [path for path in REMOVED if path not in now] == []
     assert drift_of(node) == []
-    node.rollback()
-    assert difference(before, look(disk)) == []
+    for _ in range(WAYS):
+        node.rollback()
+        assert difference(before, look(disk)) == []
+        node.rollback()
+        assert difference(now, look(disk)) == []
+        assert drift_of(node) == []
 
 
 def _matter(seen: Seen) -> tuple[object, ...]:

@@ -2,15 +2,20 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from reprov.domain.comparison import Blocker
+from reprov.domain.data_devices import DataDevices, Proving
 from reprov.domain.entry import Entry
+from reprov.domain.fences import Fence
+from reprov.domain.inventory import DeviceRef, Inventory
 from reprov.domain.ownership import Ownership
 from reprov.domain.plan import Plan
+from reprov.domain.protected import Protected
 from reprov.errors import InvalidInput, Refused
 from reprov.workflows import plan as workflow
 from tests.builders import a_dir, a_file, a_plan, a_tree, owning
@@ -25,7 +30,7 @@ def planned(monkeypatch: pytest.MonkeyPatch, reprov: Callable[..., Any], tmp_pat
     """Runs `reprov plan base 1.1` where this plan comes out."""
 
     def run(found: Plan | Exception, *words: str) -> Any:
-        def plan_upgrade(*arguments: object, apply_chown: bool, count_rules: bool) -> Plan:
+        def plan_upgrade(*arguments: object, apply_chown: bool, proving: Proving, count_rules: bool) -> Plan:
             assert arguments[0] == tmp_path
             if isinstance(found, Exception):
                 raise found
@@ -156,3 +161,35 @@ def test_an_error_is_a_line_and_a_hint(planned: Callable[..., Any], error: Excep
 def test_a_source_that_is_none(reprov: Callable[..., Any], tmp_path: Path) -> None:
     done = reprov("plan", "1.1", "--from", "http://x", "--root", tmp_path)
     assert (done.status, done.stderr.splitlines()[0]) == (2, "reprov: 'http://x' is not a source")
+
+
+DATA = DataDevices((Protected(DeviceRef("/dev/sdb1"), ("GPT type ceph-block", "osd.3: block")),), Inventory())
+
+
+def test_what_is_data_and_what_stays_is_said(planned: Callable[..., Any]) -> None:
+    fences = (Fence.not_mounted("data", is_wanted=True),)
+    done = planned(replace(the_plan(), data=DATA, fences=fences))
+    assert done.stdout.splitlines()[-3:] == [
+        "/data: is in /etc/fstab, but not mounted: nothing is written there",
+        "Data devices: 1, proved before and after:",
+        "  /dev/sdb1: GPT type ceph-block; osd.3: block",
+    ]
+    found = json.loads(planned(replace(the_plan(), data=DATA, fences=fences), "--json").stdout)
+    assert found["data"] == {
+        "devices": [{"device": "/dev/sdb1", "reasons": ["GPT type ceph-block", "osd.3: block"]}],
+        "not_looked": None,
+        "problem": None,
+    }
+    assert [item["path"] for item in found["stays"]] == ["/data"]
+
+
+def test_what_keeps_data_from_being_proved_is_said(planned: Callable[..., Any]) -> None:
+    done = planned(replace(the_plan(), data=DataDevices(problem="blkid: not installed (found a mount at /data)")))
+    assert done.stdout.splitlines()[-1] == (
+        "Data devices: cannot be proved, so an upgrade would be refused: blkid: not installed (found a mount at /data)"
+    )
+
+
+def test_why_nobody_has_looked_for_data_is_said(planned: Callable[..., Any]) -> None:
+    done = planned(replace(the_plan(), data=DataDevices(not_looked="by --prove never")), "--prove", "never")
+    assert done.stdout.splitlines()[-1] == "Data devices: not looked at: by --prove never"

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
+from reprov.domain.data_devices import Proving
 from reprov.domain.release import ReleaseId
 from reprov.errors import Refused
 from reprov.workflows import rollback as workflow
 from reprov.workflows.rollback import RolledBack
 from tests.builders import ONE, TWO
+from tests.proofs import a_hop_proof
 
 
 @pytest.fixture
@@ -19,8 +21,8 @@ def rolling(monkeypatch: pytest.MonkeyPatch, reprov: Callable[..., Any], tmp_pat
     """Runs `reprov rollback` where this comes out."""
 
     def run(found: RolledBack | Exception, *words: str, accepting: bool = False) -> Any:
-        def rollback(root: Path, *, accept_changed: bool, apply_chown: bool, monitor: object) -> RolledBack:
-            assert (root, accept_changed, apply_chown) == (tmp_path, accepting, False)
+        def rollback(root: Path, *, accept_changed: bool, apply_chown: bool, proving: Proving, monitor: object) -> RolledBack:
+            assert (root, accept_changed, apply_chown, proving) == (tmp_path, accepting, False, Proving.AUTO)
             if isinstance(found, Exception):
                 raise found
             return found
@@ -51,7 +53,18 @@ def test_what_was_accepted_is_named(rolling: Callable[..., Any]) -> None:
 
 def test_json(rolling: Callable[..., Any]) -> None:
     done = rolling(RolledBack(None, TWO, 0.008, ("usr/\udcff",)), "--json")
-    assert json.loads(done.stdout) == {"installed": None, "left": "base 1.1", "mixed_s": 0.008, "accepted": ["/usr/\\xff"]}
+    assert json.loads(done.stdout) == {
+        "installed": None,
+        "left": "base 1.1",
+        "mixed_s": 0.008,
+        "accepted": ["/usr/\\xff"],
+        "storage": None,
+    }
+
+
+def test_what_was_proved_is_said(rolling: Callable[..., Any]) -> None:
+    done = rolling(RolledBack(ONE, TWO, 0.008, (), a_hop_proof("rollback to base 1.0")))
+    assert done.stdout.splitlines()[1] == "1 data device and 1 OSD proved untouched by the rollback to base 1.0"
 
 
 def test_no_way_back(rolling: Callable[..., Any]) -> None:

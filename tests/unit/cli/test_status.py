@@ -10,6 +10,7 @@ import pytest
 from reprov.adapters.node_state import NodeState
 from reprov.domain.deployment import Deployment, State
 from tests.builders import ONE, TWO
+from tests.proofs import a_hop_proof
 
 AT = "2026-01-01T00:00:00Z"
 COMMITTED = Deployment(State.COMMITTED, TWO, previous=ONE, has_previous=True, source="/srv", changed_at=AT)
@@ -68,7 +69,20 @@ def test_json(reprov: Callable[..., Any], tmp_path: Path) -> None:
         "interrupted": False,
         "source": "/srv",
         "changed_at": AT,
+        "storage": None,
     }
+
+
+def test_the_last_proof_is_one_line(reprov: Callable[..., Any], tmp_path: Path) -> None:
+    node = a_node(tmp_path, COMMITTED)
+    (node / ".reprov/storage-proof.json").write_text(a_hop_proof("upgrade to base 1.1", first="2").to_json())
+    assert (
+        reprov("status", "--root", node).stdout.splitlines()[-1]
+        == "storage    DATA PROOF FAILED after the upgrade to base 1.1: 1 difference"
+    )
+    assert json.loads(reprov("status", "--root", node, "--json").stdout)["storage"].startswith("DATA PROOF FAILED")
+    (node / ".reprov/storage-proof.json").write_text("{")
+    assert "storage    storage-proof.json cannot be read: " in reprov("status", "--root", node).stdout
 
 
 def test_json_of_a_node_that_was_never_changed(reprov: Callable[..., Any], tmp_path: Path) -> None:

@@ -106,6 +106,21 @@ def test_a_release_brings_the_content_of_what_nodes_merge(site: Site) -> None:
     assert dict(pristine) == {"etc/deep/er": b"deep/er", "etc/issue": b"issue"}
 
 
+def test_a_list_that_gives_the_package_database_to_the_node_is_noted(site: Site) -> None:
+    (site.library / "excludes/site.exclude").write_text("/srv/\n")
+    (site.library / "excludes/site.add-only").write_text("/var/**\n")
+    (site.library / "excludes/base.add-only").write_text("- /var/lib/dpkg/\n/var/**\n")
+    said = (
+        "/var/lib/dpkg/status is add-only (add-only/00-site.add-only:1: + /var/**), so a node will not know its packages: "
+        "name that directory with a minus before it"
+    )
+    first = site.publish("1.0", make_root(site.folder / "tree"), "--lists", "site,base")
+    last = site.publish("1.1", make_root(site.folder / "tree2"), "--lists", "base,site")
+    assert (first.status, last.status) == (0, 0)
+    assert said in first.stderr
+    assert "dpkg/status" not in last.stderr
+
+
 def test_the_accounts_are_among_it_whatever_the_lists_say(site: Site) -> None:
     tree = make_root(site.folder / "tree")
     (tree / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")

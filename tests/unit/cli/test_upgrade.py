@@ -2,18 +2,21 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from reprov.domain.data_devices import Proving
 from reprov.domain.deployment import State
 from reprov.domain.plan import Plan
 from reprov.domain.source import Source
-from reprov.errors import NeedsAttention, Refused, ReprovError
+from reprov.errors import NeedsAttention, ProofFailed, Refused, ReprovError
 from reprov.workflows import upgrade as workflow
 from reprov.workflows.upgrade import Upgraded
 from tests.builders import a_file, a_plan, a_tree
+from tests.proofs import a_hop_proof
 
 PLAN = a_plan(a_tree(a_file("usr/a", "1")), a_tree(a_file("usr/a", "2" * 2000)))
 NOTHING = a_plan(a_tree(a_file("usr/a")), a_tree(a_file("usr/a")))
@@ -70,6 +73,7 @@ def test_json(upgrading: Callable[..., Any]) -> None:
         "fetched_bytes": 2000,
         "mixed_s": 0.0093,
         "conflicts": [],
+        "storage": None,
     }
 
 
@@ -89,15 +93,21 @@ def test_json_of_a_node_that_never_had_to_be_changed(upgrading: Callable[..., An
 )
 def test_what_the_workflow_is_told(upgrading: Any, tmp_path: Path, words: tuple[str, ...], role: str | None, stage_only: bool) -> None:
     upgrading(upgraded(), *words)
-    assert upgrading.seen == [
-        ((tmp_path, Source.parse("/srv"), role, "1.1"), {"stage_only": stage_only, "apply_chown": "--apply-chown" in words})
-    ]
+    options = {"stage_only": stage_only, "apply_chown": "--apply-chown" in words, "proving": Proving.AUTO}
+    assert upgrading.seen == [((tmp_path, Source.parse("/srv"), role, "1.1"), options)]
+
+
+def test_a_proof_is_asked_for_and_told(upgrading: Any) -> None:
+    done = upgrading(replace(upgraded(), proof=a_hop_proof("upgrade to base 1.1")), "1.1", "--prove", "always")
+    assert upgrading.seen[0][1]["proving"] is Proving.ALWAYS
+    assert done.stdout.splitlines()[1] == "1 data device and 1 OSD proved untouched by the upgrade to base 1.1"
 
 
 ERRORS = {
     "failed, and the node is as it was": (ReprovError("staging failed", hint="again"), 1),
     "refused": (Refused("another change is under way"), 4),
     "neither old nor new": (NeedsAttention("could not be undone"), 6),
+    "upgraded, and data is not proved to be untouched": (ProofFailed("DATA PROOF FAILED"), 7),
 }
 
 

@@ -15,6 +15,10 @@ STANDINGS = {
     "the path is gone": ([NEW], [("etc/f", "gone")]),
     "a link in its place differs": ([a_link("etc/f"), NEW], [("etc/f", "differs")]),
     "links by their targets": ([a_link("etc/f", "x"), a_link("etc/f.reprov-new", "x")], [("etc/f", "same")]),
+    "beside a directory that is read whole": (
+        [a_file("etc/x.d/f", "n"), a_file("etc/x.d%f.reprov-new", "r")],
+        [("etc/x.d/f", "differs")],
+    ),
     "a directory of that name is none": ([a_dir("etc/f.reprov-new")], []),
     "nor is a name that is nothing else": ([a_file("etc/.reprov-new"), a_file(".reprov-new")], []),
     "in path order": ([a_file("etc/b.reprov-new"), a_file("a.reprov-new")], [("a", "gone"), ("etc/b", "gone")]),

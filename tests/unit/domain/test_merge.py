@@ -91,6 +91,7 @@ def f(content: str, mode: int = 0o644, name: str = "etc/f") -> dict[str, Entry]:
 
 
 NOTHING = etc()
+READ_WHOLE = "etc/x.d/f"
 
 WORLDS = {
     "nobody changed it": World(f("b"), f("b"), f("b"), {}),
@@ -99,6 +100,30 @@ WORLDS = {
     "both changed it to the same": World(f("b"), f("r"), f("r"), {}),
     "both changed it, and not to the same": World(
         f("b"), f("n"), f("r"), {"etc/f": "conflict: changed on both sides", "etc/f.reprov-new": "create: new in the release"}
+    ),
+    "both changed it where every file is read": World(
+        f("b", name=READ_WHOLE),
+        f("n", name=READ_WHOLE),
+        f("r", name=READ_WHOLE),
+        {READ_WHOLE: "conflict: changed on both sides", "etc/x.d%f.reprov-new": "create: new in the release"},
+    ),
+    "what lies beside such a directory stays while the release has it": World(
+        f("r", name=READ_WHOLE),
+        etc(a_dir("etc/x.d"), a_file(READ_WHOLE, "n"), a_file("etc/x.d%f.reprov-new", "r")),
+        f("r", name=READ_WHOLE),
+        {READ_WHOLE: "node's: changed on the node", "etc/x.d%f.reprov-new": "node's: the release's, beside what stays the node's"},
+    ),
+    "and goes when the path is as the release has it": World(
+        f("r", name=READ_WHOLE),
+        etc(a_dir("etc/x.d"), a_file(READ_WHOLE, "r"), a_file("etc/x.d%f.reprov-new", "r")),
+        f("r", name=READ_WHOLE),
+        {"etc/x.d%f.reprov-new": "delete: not in the release"},
+    ),
+    "nothing lies beside a directory that the node removed": World(
+        f("b", name=READ_WHOLE),
+        NOTHING,
+        f("r", name=READ_WHOLE),
+        {"etc/x.d": "node's: removed on the node", READ_WHOLE: "conflict: removed on the node, changed in the release"},
     ),
     "the release drops what the node did not touch": World(f("b"), f("b"), NOTHING, {"etc/f": "delete: not in the release"}),
     "the release drops what the node only made private": World(f("b"), f("b", 0o600), NOTHING, {"etc/f": "delete: not in the release"}),

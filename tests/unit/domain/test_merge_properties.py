@@ -6,9 +6,10 @@ from typing import NamedTuple
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reprov.domain.beside import SUFFIX
 from reprov.domain.comparison import compare
 from reprov.domain.entry import Entry, Kind, parent_of
-from reprov.domain.merge import SUFFIX, find_merges
+from reprov.domain.merge import find_merges
 from reprov.domain.merged import Merged, apply_merges
 from reprov.domain.ownership import Ownership
 from reprov.domain.placement import How, find_placements

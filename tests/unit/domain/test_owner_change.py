@@ -147,3 +147,18 @@ def test_an_access_list_is_written_as_it_was_read(entries: list[tuple[int, int, 
     text = acl(*entries)
     assert read_acl(text) == [AclEntry(*entry) for entry in entries]
     assert write_acl(text, read_acl(text)) == text
+
+
+def test_an_entry_has_the_owner_and_the_access_lists_that_it_will_have() -> None:
+    moves = IdMoves.of([user("a", 101, 102), user("b", 102, 101), group("g", 50, 51)])
+    named, changed = acl((0x02, 4, 101), (0x08, 4, 50)), acl((0x02, 4, 102), (0x08, 4, 51))
+    entry = a_dir("etc/d")._replace(uid=101, gid=50, xattrs=((ACCESS, named), ("user.note", named)))
+    assert moves.entry_after(entry) == entry._replace(uid=102, gid=51, xattrs=((ACCESS, changed), ("user.note", named)))
+
+
+def test_entries_that_stay_as_they_are_are_the_same_objects() -> None:
+    entries = {"a": a_dir("a"), "b": a_dir("b")._replace(uid=101)}
+    assert IdMoves.of([]).entries_after(entries) is entries
+    after = IdMoves.of([user("a", 101, 102)]).entries_after(entries)
+    assert after["a"] is entries["a"]
+    assert after["b"].uid == 102

@@ -61,6 +61,9 @@ def test_the_json_form() -> None:
         "conflicts": [],
         "rules": [],
         "owners": {"changes": [], "moved": [], "unseen": []},
+        "alternatives": [],
+        "stays": [],
+        "data": {"devices": [], "not_looked": None, "problem": None},
         "accounts": [],
         "blockers": [{"path": "/", "problem": "is full", "hint": "prune"}],
     }

@@ -69,15 +69,15 @@ RULES = {
     "a partition's label": (DataRules(labels=frozenset({"pl"})), "rule: partition label pl"),
     "a filesystem's label": (DataRules(labels=frozenset({"fl"})), "rule: label fl"),
     "a PARTUUID": (DataRules(partuuids=frozenset({"pu"})), "rule: PARTUUID pu"),
-    "a mount point of the system's": (DataRules(mounts=frozenset({"srv"})), "mounted at /srv"),
-    "a mount point that is the system's no more": (DataRules(system_mounts=SYSTEM_MOUNTS - {"srv"}), "mounted at /srv"),
+    "a mount point of the system's": (DataRules(mounts=frozenset({"opt"})), "mounted at /opt"),
+    "a mount point that is the system's no more": (DataRules(system_mounts=SYSTEM_MOUNTS - {"opt"}), "mounted at /opt"),
 }
 
 
 @pytest.mark.parametrize(("rules", "reason"), RULES.values(), ids=RULES)
 def test_a_site_can_call_data_what_would_be_the_system_s(rules: DataRules, reason: str) -> None:
     disk = disk_of(part(label="pl", uuid="pu", content=Signature("xfs", label="fl")))
-    inventory = Inventory((disk,), mounts=(mounted("srv", "/dev/sda1"),))
+    inventory = Inventory((disk,), mounts=(mounted("opt", "/dev/sda1"),))
     assert (data_of(inventory), data_of(inventory, rules)) == ({}, {"/dev/sda1": (reason,)})
 
 

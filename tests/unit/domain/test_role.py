@@ -106,6 +106,13 @@ def test_a_role_adds_to_what_it_extends() -> None:
     assert (role.name, role.parent_name, role.suite, role.family) == ("role1", "role0", "bookworm", "debian")
 
 
+def test_the_lists_of_a_role_are_tried_before_those_of_the_roles_that_it_extends() -> None:
+    role = layered(
+        "suite: bookworm\nexcludes: [base, ssh]\n", "extends: role0\nexcludes: [ceph]\n", "extends: role1\nexcludes: [site, ssh]\n"
+    )
+    assert role.concerns == ("site", "ssh", "ceph", "base")
+
+
 def test_repositories_begin_with_that_of_the_suite() -> None:
     role = layered("suite: bookworm\n", "extends: role0\nrepositories: [{name: own, suite: stable}]\n")
     assert [(layer.name, repository.name, repository.suite) for layer, repository in role.repositories] == [

@@ -35,6 +35,16 @@ def test_every_rule_comes_with_its_paths_in_the_order_in_which_it_is_asked() -> 
     ]
 
 
+def test_a_list_that_is_tried_first_takes_paths_from_those_after_it() -> None:
+    merges = [("merge/00-child.merge", b"merge=text /etc/nova/**\n"), ("merge/01-base.merge", b"/etc/**\n")]
+    ownership = Ownership.parse([("k", KEEP)], [("a", ADD_ONLY)], merges)
+    node = a_tree(a_file("etc/nova/nova.conf"), a_file("etc/nova/policy"), a_file("etc/motd"))
+    assert [(usage.rule.place, str(usage.rule), usage.paths) for usage in count_matches(ownership, node)[-2:]] == [
+        ("merge/00-child.merge:1", "merge=text /etc/nova/**", 2),
+        ("merge/01-base.merge:1", "+ /etc/**", 2),  # /etc/nova itself, and motd
+    ]
+
+
 def test_what_is_decided_by_construction_counts_for_no_rule() -> None:
     everything = owning(b"- *\n", b"*\n", b"*\n").with_kept(["nfs"], "a mount")
     node = a_tree(a_file("proc/x"), a_dir("nfs"), a_file("nfs/x"), a_file(".reprov/journal"))

@@ -90,8 +90,23 @@ def test_joined_files_keep_order_source_and_line_of_every_rule() -> None:
     assert [rule.place for rule in joined.rules] == ["one:2", "two:3", "two:4"]
 
 
-def test_an_exclamation_mark_clears_the_files_before_too() -> None:
-    assert RuleList.join([("one", b"/a\n"), ("two", b"!\n/b\n")]).rules == (Rule("/b", False, "two", 2),)
+JOINED = {
+    "a list is tried before those after it": (False, [b"+ /a/b\n", b"/a/*\n"], ["+ /a/b", "- /a/*"]),
+    "an exclamation mark clears nothing of another list": (False, [b"/a\n", b"/b\n!\n/c\n", b"/d\n"], ["- /a", "- /c", "- /d"]),
+    "what a list takes in says more than that it leaves the rest": (True, [b"/a\n- *\n", b"/b\n"], ["+ /a", "+ /b"]),
+    "a list that says nothing on purpose takes nothing from another": (True, [b"- *\n", b"/b\n"], ["+ /b"]),
+    "such a rule ends its list": (True, [b"- /**\n/dead\n", b"/b\n"], ["+ /b"]),
+    "of a list alone it is one": (True, [b"/a/\n- *\n"], ["+ /a/", "- *"]),
+    "in a list that keeps it is a plus": (False, [b"/a\n+ *\n", b"/b\n"], ["- /a", "- /b"]),
+    "to keep everything is no such rule": (False, [b"/a\n- *\n", b"/b\n"], ["- /a", "- *", "- /b"]),
+    "to add everything is none either": (True, [b"+ **\n", b"- /b\n"], ["+ **", "- /b"]),
+}
+
+
+@pytest.mark.parametrize(("plain_includes", "texts", "expected"), JOINED.values(), ids=JOINED)
+def test_lists_that_are_joined_take_nothing_from_each_other(plain_includes: bool, texts: list[bytes], expected: list[str]) -> None:
+    joined = RuleList.join([(f"list {number}", text) for number, text in enumerate(texts)], plain_includes=plain_includes)
+    assert [str(rule) for rule in joined.rules] == expected
 
 
 def test_one_empty_file_among_good_ones_is_refused() -> None:
