@@ -57,9 +57,9 @@ oracle: setup ## Oracle tests: against real rsync, bsdtar, mtree; no root
 system: setup ## System tests: whole upgrades on loop-mounted roots (root)
 	$(PYTEST) tests/system
 
-vm: ## Tests on nodes that boot: not written yet, fails and says so
-	@echo 'make vm: there are no tests on booting nodes yet; they come with the commit at boot' >&2
-	@exit 1
+vm: setup ## Tests on nodes that boot, in virtual machines without KVM: minutes (root)
+	@scripts/debian-packages qemu-system-x86 ovmf
+	$(PYTEST) tests/vm
 
 check: setup ## Linters, types, shell scripts, layers, and that the man page is current
 	$(VENV)/bin/ruff check .

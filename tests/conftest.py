@@ -1,6 +1,6 @@
 """What holds for every tier: unit tests start no process, and what cannot run here is skipped by name and reason.
 
-Tiers are directories: tests/unit, tests/oracle (marker `commands`), tests/system (markers `commands` and `system`).
+Tiers are directories: tests/unit, tests/oracle (marker `commands`), tests/system and tests/vm (markers `commands` and `system`).
 `@pytest.mark.needs("mkfs.xfs")` names the programs of a test. With REPROV_TEST_STRICT=1, as in CI, a skip is a failure.
 """
 
@@ -17,7 +17,7 @@ import plumbum  # noqa: F401 - importing it runs `uname`: do that before the gua
 import pytest
 
 TESTS = Path(__file__).parent
-TIERS = ("unit", "oracle", "system")
+TIERS = ("unit", "oracle", "system", "vm")
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 _took_s: dict[str, float] = defaultdict(float)
@@ -29,7 +29,7 @@ class UnexpectedCommand(BaseException):
 
 
 def tier_of(path: Path) -> str:
-    """unit, oracle or system; "" for anything else."""
+    """One of TIERS; "" for anything else."""
     first = path.relative_to(TESTS).parts[0] if path.is_relative_to(TESTS) else ""
     return first if first in TIERS else ""
 

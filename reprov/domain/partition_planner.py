@@ -52,6 +52,18 @@ def plan_partitions(layout: Layout, inventory: Inventory, *, traces: Sequence[st
     return _Planner(layout, inventory, disk).plan()
 
 
+def data_rules(layout: Layout) -> DataRules:
+    """What a layout says is data. A filesystem that fstab mounts where the layout has a partition of its own is the system's."""
+    rules = layout.preserve
+    return DataRules(
+        labels=frozenset(rule.label for rule in rules if rule.label),
+        types=frozenset(rule.type for rule in rules if rule.type),
+        groups=frozenset(rule.vg for rule in rules if rule.vg),
+        partuuids=frozenset(rule.partuuid for rule in rules if rule.partuuid),
+        system_mounts=SYSTEM_MOUNTS | {partition.mount.strip("/") for partition in layout.partitions if partition.mount},
+    )
+
+
 class _Planner:
     """Plans for a disk whose table, if there is one, is sound."""
 
@@ -168,17 +180,7 @@ class _Planner:
                 )
 
     def _reasons_of_data(self) -> Mapping[str, tuple[str, ...]]:
-        rules = self._layout.preserve
-        # A filesystem that fstab mounts where the layout has a partition of its own is the system's.
-        mounts = frozenset(partition.mount.strip("/") for partition in self._layout.partitions if partition.mount)
-        data = DataRules(
-            labels=frozenset(rule.label for rule in rules if rule.label),
-            types=frozenset(rule.type for rule in rules if rule.type),
-            groups=frozenset(rule.vg for rule in rules if rule.vg),
-            partuuids=frozenset(rule.partuuid for rule in rules if rule.partuuid),
-            system_mounts=SYSTEM_MOUNTS | mounts,
-        )
-        found = protected(self._inventory, data)
+        found = protected(self._inventory, data_rules(self._layout))
         return {item.device.path: item.reasons for item in found if item.device.path}
 
     def _bytes_of(self, entry: Partition) -> int:

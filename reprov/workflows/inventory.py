@@ -23,6 +23,7 @@ from reprov.domain.block_device import KERNEL_SECTOR_BYTES, BlockDevice
 from reprov.domain.bluestore import BluestoreLabel
 from reprov.domain.fstab import parse_crypttab, parse_fstab
 from reprov.domain.inventory import Disk, DiskKind, Inventory, Signature
+from reprov.domain.inventory_scope import devices_of_disk
 from reprov.domain.links import NO_NETWORK
 from reprov.domain.lvm import Lvm
 from reprov.domain.probing import Place, contents_to_ask, disks_to_ask, labels_to_read, physical_volumes, places_without_device
@@ -31,13 +32,15 @@ from reprov.errors import InvalidInput, ReprovError
 from reprov.events import Monitor, Note, phase
 
 
-def take_inventory(root: Path, *, monitor: Monitor) -> Inventory:
+def take_inventory(root: Path, *, disk: str = "", monitor: Monitor) -> Inventory:
     """The devices of this machine, and the mounts, tables and OSDs of the node whose root is given; with / the network and swap, too.
 
-    Nothing is opened for writing. What could not be looked at is in `Inventory.notes`.
+    Nothing is opened for writing. What could not be looked at is in `Inventory.notes`. With the path of a disk no other one is looked at.
     """
     with phase(monitor, "inventory", "Looking at devices"):
         devices = read_block_devices()
+        if disk:
+            devices = devices_of_disk(devices, disk)
         looked = _Looked()
         looked.ask_tables(disks_to_ask(devices))
         looked.ask_contents(contents_to_ask(devices, looked.tables))

@@ -179,30 +179,120 @@ excludes: [base]
 """
 
 
+_CEPH_ROLE = """\
+suite: bookworm
+repositories:
+  - {name: security, suite: bookworm-security, components: [main]}
+packages:
+  - ceph-mon
+  - ceph-osd
+  - ceph-common
+  - fdisk
+  - iproute2
+  - openssl
+  - udev
+  - xfsprogs
+  - python3-click
+  - python3-rich
+  - python3-plumbum
+  - python3-jinja2
+  - python3-pyroute2
+  - python3-pyudev
+excludes: [base, identity, network, ssh, logs-and-caches, ceph]
+"""
+
+
+_BOOT_ROLE = """\
+suite: bookworm
+repositories:
+  - {name: security, suite: bookworm-security, components: [main]}
+packages:
+  - systemd-sysv
+  - udev
+  - kmod
+  - linux-image-cloud-amd64
+  - initramfs-tools
+  - busybox
+  - zstd
+  - grub-pc-bin
+  - grub-efi-amd64-bin
+  - grub2-common
+  - e2fsprogs
+  - python3
+excludes: [base, identity, network, ssh, logs-and-caches]
+"""
+
+
+_RESCUE_ROLE = """\
+suite: bookworm
+repositories:
+  - {name: security, suite: bookworm-security, components: [main]}
+packages:
+  - linux-image-cloud-amd64
+  - udev
+  - kmod
+  - procps
+  - busybox
+  - udhcpc
+  - iproute2
+  - openssh-server
+  - fdisk
+  - e2fsprogs
+  - rsync
+  - python3
+  - python3-click
+  - python3-rich
+  - python3-plumbum
+  - python3-jinja2
+  - python3-pyroute2
+  - python3-pyudev
+excludes: [base]
+"""
+
+
 def real_trees() -> RealTrees:
     """The real trees, from the cache outside the checkout; built there, in a minute or two, by the first test that asks.
 
     They are never written to: whoever needs to change one copies it.
     """
-    key = hashlib.sha256(_REAL_ROLE.encode()).hexdigest()[:12]
+    return _cached(_REAL_ROLE)
+
+
+def ceph_trees() -> RealTrees:
+    """The same with Ceph's monitor and OSD, and what reprov runs on."""
+    return _cached(_CEPH_ROLE)
+
+
+def boot_trees() -> RealTrees:
+    """Two that boot: with a kernel, an initramfs, systemd, GRUB for BIOS and EFI, and what runs a part of reprov."""
+    return _cached(_BOOT_ROLE)
+
+
+def rescue_trees() -> RealTrees:
+    """Two with what a rescue system runs on, a small kernel among it; of the role `rescue` they lack its files."""
+    return _cached(_RESCUE_ROLE)
+
+
+def _cached(role: str) -> RealTrees:
+    key = hashlib.sha256(role.encode()).hexdigest()[:12]
     cache = Path("~/.cache/reprov/tests").expanduser()
     done = cache / f"trees-{key}"
     with _locked(cache):
         if not done.is_dir():
             work = cache / f"building-{key}"
             shutil.rmtree(work, ignore_errors=True)
-            _build(work)
+            _build(work, role)
             work.rename(done)
     return RealTrees(done / "build/real/1.0/tree", done / "build/real/1.1/tree")
 
 
-def _build(store: Path) -> None:
+def _build(store: Path, role: str) -> None:
     from reprov.events import NullMonitor
     from reprov.workflows.build import Wanted, build
 
     library = store / "library"
     (library / "roles/real").mkdir(parents=True)
-    (library / "roles/real/role.yaml").write_text(_REAL_ROLE)
+    (library / "roles/real/role.yaml").write_text(role)
     build(store, library, Wanted("real", "1.0", skipped_repositories=("security",)), NullMonitor())
     build(store, library, Wanted("real", "1.1", from_version="1.0"), NullMonitor())
 

@@ -1,0 +1,235 @@
+"""Plan -> partitions -> an ordinary upgrade on them -> a disk that boots: a node installed anew, with its data left alone."""
+
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from reprov.adapters.held_disk import HeldDisk, held_disk
+from reprov.adapters.node_state import NodeState, write_durably
+from reprov.adapters.partition_writer import dump_table, make_filesystem, require_programs, uuid_of, write_table
+from reprov.adapters.private_mounts import PrivateMounts, private_mounts, require_filesystems
+from reprov.adapters.proof import boot_id
+from reprov.adapters.release_reader import ReleaseFiles
+from reprov.adapters.source import fetch_release
+from reprov.domain.boot import firmwares_of, refuse_foreign_bios_boot
+from reprov.domain.device_names import DeviceNames
+from reprov.domain.entry import show
+from reprov.domain.fstab import Needs, parse_fstab
+from reprov.domain.hop_proof import HopProof
+from reprov.domain.install_plan import InstallChoices, InstallPlan, in_mount_order, mounted_below
+from reprov.domain.inventory import Disk, FstabLine, Inventory
+from reprov.domain.layout import Layout, OsPartition
+from reprov.domain.new_fstab import fstab_of, sources_on
+from reprov.domain.ownership import Owner
+from reprov.domain.partition_plan import Fate
+from reprov.domain.partition_planner import data_rules
+from reprov.domain.proof_comparison import Comparison, compare
+from reprov.domain.protected import DataRules
+from reprov.domain.release import ReleaseId
+from reprov.domain.source import Source
+from reprov.errors import InvalidInput, NeedsAttention, Refused, ReprovError
+from reprov.events import Monitor, Note, phase
+from reprov.workflows.bootable import make_bootable
+from reprov.workflows.hop_proof import PROOF_FILE, require_proven
+from reprov.workflows.install_identity import (
+    Identity,
+    check_room,
+    find_identity,
+    forget_archive,
+    keep_identity,
+    private_options,
+    restore_identity,
+)
+from reprov.workflows.install_plan import Target, plan_for
+from reprov.workflows.prove import prove_inventory
+from reprov.workflows.upgrade import Upgraded, upgrade
+
+_KEPT = ("etc/machine-id", "etc/fstab")
+"""What is in the new root before the release comes, and has to stay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is installed."""
+
+    source: Source
+    role: str | None
+    """None for the one that the old root had."""
+    version: str
+    choices: InstallChoices
+    table_copy: Path
+    """Where the partition table is kept as it was before it is written to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """What an installation did."""
+
+    upgraded: Upgraded
+    proven: Comparison
+
+
+def install(target: Target, plan: InstallPlan, wanted: Wanted, monitor: Monitor) -> Installed:
+    """Carry out a plan that was shown and agreed to. What is not the operating system's is proven to be as before.
+
+    Raises `Refused` before anything is written: among others when the plan would be another one by now. Raises `NeedsAttention` when
+    the disk was left half installed: the same install again begins anew.
+    """
+    plan.partitions.require_accepted()
+    require_programs(plan.partitions)
+    require_filesystems(partition.filesystem for partition in target.layout.partitions if partition.mount)
+    found_disk = plan.partitions.disk
+    path = found_disk.path
+    rules = _rules(target, plan)
+    inventory = target.inventory()
+    before = prove_inventory(inventory, boot=boot_id(), rules=rules, monitor=monitor)
+    require_proven(before, inventory.notes, "install what is missing, or take the device out")
+    with _held(plan) as (disk, mounts):
+        found = target.inventory()
+        if change := plan.first_change(plan_for(target, found, wanted.choices)):
+            raise Refused(f"{path} is not as it was when the plan was made: {change}", hint="something else is changing it; run it again")
+        disk.refuse_uses(item.entry for item in plan.partitions.partitions if item.fate is Fate.FORMATTED)
+        identity = find_identity(plan, disk, mounts, may_be_new=wanted.choices.may_be_new)
+        if identity.is_left:
+            monitor.emit(Note("the node's identity is the one that an interrupted installation has kept"))
+        check_room(identity, plan)
+        release = _release_of(wanted, identity, target.layout, found_disk)
+        _keep_table(plan, wanted.table_copy, target.image or path, monitor)
+        with _half_installed(target.image or path, monitor):
+            with phase(monitor, "partitions", "Writing partitions"):
+                write_table(plan.partitions, disk)
+            root = _new_root(plan, disk, mounts, identity, monitor)
+            NodeState(root).create()
+            _write_fstab(target, plan, disk, found, root, identity)
+            upgraded = upgrade(root, wanted.source, release.role, release.version, stage_only=False, monitor=monitor)
+            make_bootable(root, path, target.layout, monitor)
+            mounts.close()
+    after = prove_inventory(target.inventory(), boot=boot_id(), before=before, rules=rules, monitor=monitor)
+    _keep_proof(plan, HopProof(f"installation of {release}", before, after))
+    return Installed(upgraded, compare(before, after))
+
+
+def _rules(target: Target, plan: InstallPlan) -> DataRules:
+    """What is proven: what is data anyway, and every partition of the disk that is not the operating system's."""
+    rules = data_rules(target.layout)
+    others = {item.entry.uuid for item in plan.partitions.partitions if item.os is None and item.entry.uuid}
+    return replace(rules, partuuids=rules.partuuids | others)
+
+
+@contextmanager
+def _held(plan: InstallPlan) -> Iterator[tuple[HeldDisk, PrivateMounts]]:
+    """The disk of the plan, locked, and a place of our own to mount it in."""
+    found = plan.partitions.disk
+    with private_mounts() as mounts, held_disk(found.path, found.sector_bytes) as disk:
+        try:
+            yield disk, mounts
+        finally:
+            mounts.close()  # before the lock goes
+
+
+@contextmanager
+def _half_installed(disk: str, monitor: Monitor) -> Iterator[None]:
+    """Around everything that writes: what fails there leaves a disk that is neither what it was nor what it is to be."""
+    hint = "run the same command again: it begins anew, and knows where the node's identity is kept"
+    try:
+        yield
+    except (ReprovError, OSError) as error:
+        said = error.message if isinstance(error, ReprovError) else str(error)
+        raise NeedsAttention(f"{disk} is half installed: {said}", hint=hint) from error
+    except BaseException:
+        monitor.emit(Note(f"{disk} is half installed; {hint}"))
+        raise
+
+
+def _release_of(wanted: Wanted, identity: Identity, layout: Layout, disk: Disk) -> ReleaseId:
+    """The release, which the source has, which leaves the node its own and can be made bootable: to be known before anything is written."""
+    role = wanted.role or identity.role
+    if not role:
+        raise InvalidInput("there is no installed release whose role could be kept", hint=f"name it: ROLE {wanted.version}")
+    release = ReleaseId.of(role, wanted.version)
+    with tempfile.TemporaryDirectory(prefix="reprov-release-") as folder:
+        fetch_release(wanted.source, release, Path(folder), Path(folder) / "none")
+        files = ReleaseFiles.load(Path(folder))
+        for path in _KEPT:
+            if files.ownership.of(path, is_dir=False).owner is Owner.IMAGE:
+                raise Refused(f"the lists of {release} do not keep {show(path)}", hint="publish it with the list identity, too")
+        if firmwares_of(layout):
+            refuse_foreign_bios_boot(layout, disk.partitions)
+            if not any(path.startswith("boot/vmlinuz-") for path in files.manifest.entries):
+                hint = "install a role with a kernel, or take esp and bios-boot out of the layout"
+                raise Refused(f"{release} has no kernel (/boot/vmlinuz-*), and the layout is that of a disk which boots", hint=hint)
+    return release
+
+
+def _keep_table(plan: InstallPlan, file: Path, disk: str, monitor: Monitor) -> None:
+    """Keep the table as it is, durably, when it is to be written to. One that an earlier run has kept stays, too."""
+    if plan.partitions.disk.table is None or not plan.partitions.script():
+        return
+    named = file.with_name(f"{file.name}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
+    try:
+        write_durably(named, dump_table(plan.partitions.disk.path))
+    except OSError as error:
+        raise ReprovError(f"the partition table cannot be kept in {named}: {error.strerror}", hint="nothing was written") from None
+    monitor.emit(Note(f"the partition table is kept: sfdisk {disk} < {named} puts it back"))
+
+
+def _new_root(plan: InstallPlan, disk: HeldDisk, mounts: PrivateMounts, identity: Identity, monitor: Monitor) -> Path:
+    """New filesystems, mounted as they will be, with the identity in them; it is nowhere else from then on."""
+    formatted = {number: partition for partition, number in plan.partitions.formatted()}
+    keeper = plan.keeper.entry.number if plan.keeper and not plan.archive and identity.archive else 0
+    mounted = in_mount_order(plan.partitions)
+    later = mounted_below(mounted, formatted[keeper].mount) if keeper else ()
+    with phase(monitor, "filesystems", "Making filesystems"):
+        keep_identity(identity, plan, disk, mounts)
+        for number, partition in formatted.items():
+            if number != keeper:
+                make_filesystem(partition, _device(plan, disk, number))
+    root = mounts.folder("root")
+    with phase(monitor, "identity", "Restoring the node's identity"):
+        _mount(plan, disk, mounts, root, [item for item in mounted if item not in later])
+        restore_identity(identity, root)
+        if keeper and identity.was_kept:
+            make_filesystem(formatted[keeper], _device(plan, disk, keeper))
+        _mount(plan, disk, mounts, root, later)
+        forget_archive(plan, root / formatted[keeper].mount.strip("/") if keeper else None)
+    return root
+
+
+def _mount(plan: InstallPlan, disk: HeldDisk, mounts: PrivateMounts, root: Path, some: Sequence[tuple[OsPartition, int]]) -> None:
+    for partition, number in some:
+        point = root / partition.mount.strip("/")
+        point.mkdir(mode=0o755, parents=True, exist_ok=True)
+        mounts.mount(_device(plan, disk, number), point, partition.filesystem, *private_options(partition))
+
+
+def _device(plan: InstallPlan, disk: HeldDisk, number: int) -> str:
+    return disk.device_of(next(item.entry for item in plan.partitions.partitions if item.entry.number == number))
+
+
+def _write_fstab(target: Target, plan: InstallPlan, disk: HeldDisk, found: Inventory, root: Path, identity: Identity) -> None:
+    """fstab by UUID, from that of the old root; before the upgrade, which keeps it and looks at whether its entries resolve."""
+    file = root / "etc/fstab"
+    old = file.read_bytes().decode("utf-8", "surrogateescape") if file.is_file() and not file.is_symlink() else ""
+    names = DeviceNames((), found)
+    lines = [FstabLine(entry, names.devices(entry.source)) for entry in parse_fstab(old.encode("utf-8", "surrogateescape"))]
+    gone = sources_on(lines, {item.entry.path for item in plan.partitions.partitions if item.fate is Fate.FORMATTED})
+    if identity.is_left:  # the swap that it names was formatted by the installation that was interrupted
+        gone |= {line.entry.source for line in lines if line.entry.needs is Needs.DEVICE and not (line.entry.is_mounted or line.devices)}
+    uuids = {partition.name: uuid_of(_device(plan, disk, number)) for partition, number in plan.partitions.formatted()}
+    new = fstab_of(target.layout, uuids, old, formatted=gone)
+    if new != old:
+        file.parent.mkdir(mode=0o755, exist_ok=True)
+        write_durably(file, new.encode("utf-8", "surrogateescape"))
+        file.chmod(0o644)
+
+
+def _keep_proof(plan: InstallPlan, proof: HopProof) -> None:
+    """Both sides in reprov's directory of the new root, as an upgrade keeps them."""
+    with _held(plan) as (disk, mounts):
+        root = mounts.folder("root")
+        top = [item for item in in_mount_order(plan.partitions) if item[0].mount == "/"]
+        _mount(plan, disk, mounts, root, top)
+        write_durably(NodeState(root).directory / PROOF_FILE, proof.to_json().encode())
