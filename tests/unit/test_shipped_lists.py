@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from reprov.adapters.library import Library
+from reprov.adapters.release_files import ownership_of, read_lists
 from reprov.adapters.role_files import load_role
 from reprov.domain.entry import ancestors_of
 from reprov.domain.ownership import Owner, Ownership
@@ -126,8 +127,14 @@ BY_CONCERN = {
         KEEP: """
             var/lib/ceph/osd/ var/lib/ceph/osd/ceph-3/block var/lib/ceph/0f1e2d/osd.3/config etc/ceph/ceph.conf
             etc/ceph/ceph.client.admin.keyring etc/ceph/osd/3-0f1e2d.json
+            etc/systemd/system/ceph-osd.target.wants/ceph-osd@3.service
+            etc/systemd/system/multi-user.target.wants/ceph-volume@lvm-3-0f1e2d4c-5b6a-7980-a1b2-c3d4e5f60718.service
+            etc/systemd/system/ceph-0f1e2d4c-5b6a-7980-a1b2-c3d4e5f60718@.service
+            etc/systemd/system/ceph-0f1e2d4c-5b6a-7980-a1b2-c3d4e5f60718.target.wants/ceph-0f1e2d4c-5b6a-7980-a1b2-c3d4e5f60718@osd.3.service
         """,
-        MERGE: "etc/systemd/system/ceph-osd.target.wants/ceph-osd@3.service etc/default/ceph",
+        MERGE: """
+            etc/default/ceph etc/systemd/system/multi-user.target.wants/ceph-osd.target etc/systemd/system/ceph-osd@.service.d/site.conf
+        """,
     },
     "libvirt-nova": {
         KEEP: "var/lib/nova/instances/ var/lib/nova/instances/i-1/disk etc/libvirt/qemu/i-1.xml etc/libvirt/secrets/x.base64",
@@ -216,7 +223,30 @@ def test_a_concern_never_keeps_a_directory_that_the_image_lives_in(concern: str)
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in (LIBRARY.parent / "roles").iterdir()))
-def test_a_shipped_role_names_concerns_that_are_there_and_those_that_every_node_needs_first(name: str) -> None:
-    concerns = load_role(name, Library((LIBRARY.parent,))).named(lambda file: file.excludes)
-    assert concerns[: len(DEFAULT_CONCERNS)] == DEFAULT_CONCERNS
+def test_a_shipped_role_names_concerns_that_are_there_and_those_that_every_node_needs_last(name: str) -> None:
+    concerns = load_role(name, Library((LIBRARY.parent,))).concerns
+    assert concerns[-len(DEFAULT_CONCERNS) :] == DEFAULT_CONCERNS
     assert set(concerns) <= set(CONCERNS)
+
+
+SITE = {
+    "lines of a file below /etc are merged": ("merge", b"merge=text /etc/nova/**\n", "etc/nova/nova.conf", MERGE),
+    "a file below /etc is the image's": ("merge", b"- /etc/motd\n", "etc/motd", IMAGE),
+    "what the others keep is merged again": ("exclude", b"+ /etc/hosts\n", "etc/hosts", MERGE),
+    "what is add-only is the image's": ("add-only", b"- /var/lib/app/\n", "var/lib/app/x", IMAGE),
+    "a list that is closed leaves /var alone": ("add-only", b"/srv/app/\n- *\n", "var/lib/mysql/ibdata1", ADD_ONLY),
+    "a list that clears leaves identity alone": ("exclude", b"!\n/etc/app/\n", "etc/machine-id", KEEP),
+}
+
+
+@pytest.mark.parametrize(("kind", "text", "path", "owner"), SITE.values(), ids=SITE)
+def test_a_list_that_is_tried_first_can_say_more_than_the_shipped_ones(
+    tmp_path: Path, kind: str, text: bytes, path: str, owner: Owner
+) -> None:
+    (tmp_path / "excludes").mkdir()
+    (tmp_path / f"excludes/site.{kind}").write_bytes(text)
+    ownership = ownership_of(read_lists(Library((tmp_path, LIBRARY.parent)), ("site", *DEFAULT_CONCERNS)))
+    verdict = ownership.of(path, is_dir=False)
+    assert verdict.owner is owner
+    assert verdict.rule is not None
+    assert verdict.rule.text_merge is (b"merge=text" in text)
