@@ -13,9 +13,9 @@ from reprov.domain.journal import Journal, Linked
 from reprov.domain.scan import volume_holding
 from reprov.errors import ReprovError
 from reprov.workflows.owned import node_owns
-from tests.builders import owning
+from tests.builders import a_dir, a_tree, owning
 
-OWNED = node_owns(owning(b"/etc/hostname\n/etc/keys/\n", b"- /etc/d/image\n/etc/d/\n"))
+OWNED = node_owns(owning(b"/etc/hostname\n/etc/keys/\n", b"- /etc/d/image\n/etc/d/\n"), target=a_tree(a_dir("etc"), a_dir("etc/d")))
 
 
 class Root:

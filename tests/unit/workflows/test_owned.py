@@ -4,9 +4,11 @@ import pytest
 
 from reprov.domain.ownership import Ownership
 from reprov.workflows.owned import node_owns
+from tests.builders import a_dir, a_file, a_link, a_tree
 
-OWNERSHIP = Ownership.parse([("k", b"/etc/keep/\n")], [("a", b"/var/\n")], [("m", b"/etc/**\n")])
-TARGET, BASE = ("etc", "etc/d", "etc/d/conf"), ("etc", "etc/d", "etc/d/conf", "etc/d/gone", "etc/old.d")
+OWNERSHIP = Ownership.parse([("k", b"/etc/keep/\n")], [("a", b"- *.image\n/var/\n/etc/site/\n")], [("m", b"/etc/**\n")])
+TARGET = a_tree(a_dir("etc"), a_dir("etc/d"), a_file("etc/d/conf"), a_dir("var"), a_link("etc/site"))
+BASE = ("etc", "etc/d", "etc/d/conf", "etc/d/gone", "etc/old.d")
 
 
 @pytest.mark.parametrize(
@@ -14,6 +16,10 @@ TARGET, BASE = ("etc", "etc/d", "etc/d/conf"), ("etc", "etc/d", "etc/d/conf", "e
     [
         pytest.param("etc/keep/x", True, id="what a list keeps"),
         pytest.param("var/x", True, id="what is add-only"),
+        pytest.param("var/x.image", False, id="what the lists except in an add-only directory of the release's"),
+        pytest.param("var/own/x.image", True, id="but not in one that no scan has looked into"),
+        pytest.param("var/own/deep/x.image", True, id="however deep"),
+        pytest.param("etc/site/x.image", True, id="nor in one where the release has a link"),
         pytest.param("usr/x", False, id="not what is the image's"),
         pytest.param("etc/d/own", True, id="what is merged and neither release knows"),
         pytest.param("etc/d/conf", False, id="not what the release has"),
