@@ -276,8 +276,10 @@ def test_a_copied_partuuid_is_refused(lab: Lab) -> None:
     one, other = lab.disk().partitions[5:7]
     with lab.device() as device:
         run(("sgdisk", f"--partition-guid={one.number}:{other.uuid}", device))
-    assert [refusal.message for refusal in lab.plan().refusals] == [
-        f"2 partitions have the PARTUUID {other.uuid}: {one.path}, {other.path}"
+    plan = lab.plan()
+    names = {entry.number: entry.path for entry in plan.disk.partitions}
+    assert [refusal.message for refusal in plan.refusals] == [
+        f"2 partitions have the PARTUUID {other.uuid}: {names[one.number]}, {names[other.number]}"
     ]
 
 
