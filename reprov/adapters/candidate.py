@@ -9,6 +9,7 @@ from reprov.adapters.package_database import read_text
 from reprov.domain.entry import show
 from reprov.domain.manifest import Manifest
 from reprov.domain.mounts import parse_mountinfo
+from reprov.domain.pristine import identity_in
 from reprov.domain.tree import ELF_HEADER_BYTES, family_of, machine_of, os_release_of, problems_of, real_path
 from reprov.errors import InvalidInput, Refused
 
@@ -34,11 +35,16 @@ def check_before_scan(tree: Path, store: Path) -> None:
 
 
 def check_scanned(tree: Path, manifest: Manifest) -> None:
-    """Refuse a tree that could not be a node's root. Raises `Refused` naming the first problem and their number."""
+    """Refuse a tree that could not be the root of a node, or only that of one. Raises `Refused` with the first problem and their number."""
     problems = problems_of(manifest.entries)
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise Refused(f"{tree} is not the root of a node: {problems[0]}{more}")
+    identity = identity_in(manifest.entries)
+    if identity:
+        more = f" (and {len(identity) - 1} more)" if len(identity) > 1 else ""
+        hint = "remove it from the tree: a node keeps its own, or makes it"
+        raise Refused(f"{tree} has what only one node may have: {show(identity[0])}{more}", hint=hint)
     foreign = next((entry for entry in manifest.entries.values() if entry.uid != os.geteuid()), None)
     if foreign and os.geteuid() != 0:
         raise Refused(f"{tree}{show(foreign.path)} belongs to uid {foreign.uid}", hint="keeping owners needs root")

@@ -57,6 +57,11 @@ def require_whole(archive: Path) -> None:
     _entries_in(archive)
 
 
+def files_in(archive: Path) -> tuple[str, ...]:
+    """The paths that an archive holds, without the directories. Raises `InvalidInput` for one that is none or damaged."""
+    return tuple(entry.path for entry in _entries_in(archive) if entry.kind is not Kind.DIR)
+
+
 def restore(archive: Path, root_fd: int) -> tuple[str, ...]:
     """Put a saved identity into a root, durably, and give its paths. A path that is there already is replaced; a second run does no harm.
 

@@ -51,13 +51,18 @@ def attached_image(image: Path) -> Iterator[str]:
 
 
 def _refuse_other_users(image: Path, fd: int) -> None:
-    """A virtual machine locks the image that it runs from; another loop device would write behind our back."""
+    """A virtual machine locks the image that it runs from; another loop device would write behind our back.
+
+    The image is locked for as long as its file is open: of two that find it free at the same moment one is refused.
+    """
     if loop := _wait_until_free(image):
         raise Refused(f"{image} is attached to {loop}", hint=f"losetup --detach {loop}")
     wanted = struct.pack("hhqqixxxx", fcntl.F_WRLCK, os.SEEK_SET, *_LOCKED_BYTES, 0)
-    found = struct.unpack("hhqqixxxx", fcntl.fcntl(fd, fcntl.F_OFD_GETLK, wanted))
-    if found[0] != fcntl.F_UNLCK:
-        raise Refused(f"{image} is in use by another program, which has locked it", hint="a virtual machine that runs from it, say")
+    try:
+        fcntl.fcntl(fd, fcntl.F_OFD_SETLK, wanted)
+    except BlockingIOError:
+        hint = "a virtual machine that runs from it, or another installation"
+        raise Refused(f"{image} is in use by another program, which has locked it", hint=hint) from None
 
 
 def _wait_until_free(image: Path) -> str:

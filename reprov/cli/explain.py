@@ -34,7 +34,8 @@ def explain(path: str, root: Path, as_json: bool) -> ExitCode:
             }
         )
         return ExitCode.DONE
-    click.echo(f"path     {show(found.path)}")
+    through = f" (where {show(found.asked)} leads)" if found.asked != found.path else ""
+    click.echo(f"path     {show(found.path)}{through}")
     click.echo(f"class    {owner}")
     if found.is_account:
         click.echo("rule     built in: the six account files are merged together, entry by entry")

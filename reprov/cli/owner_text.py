@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from reprov.cli.tables import human_count
+from reprov.cli.tables import human_count, human_paths
 from reprov.domain.entry import show
 from reprov.domain.owner_change import Ids
 from reprov.domain.owner_plan import ChangeGroup, OwnerPlan, grouped
@@ -20,14 +20,14 @@ def _lines(plan: OwnerPlan, everything: bool) -> Iterator[str]:
     for item in plan.moved:
         yield f"{item.kind.value} {item.name}: {item.kind.id_name} {item.live_id} becomes {item.new_id}"
     if plan.changes:
-        yield f"Owners: {_paths(len(plan.changes))} that are the node's would follow"
+        yield f"Owners: {human_paths(len(plan.changes))} of the node's would follow"
         groups = grouped(plan.changes)
         shown = groups if everything else groups[:_SHOWN]
         for group in shown:
             yield f"  {_change(group.before, group.after)}  {_where(group)}"
         if len(groups) > len(shown):
             paths = sum(group.number for group in groups[len(shown) :])
-            yield f"  ... and {_paths(paths)} more in {human_count(len(groups) - len(shown))} places; --all lists them"
+            yield f"  ... and {human_paths(paths)} more in {human_count(len(groups) - len(shown))} places; --all lists them"
     for unseen in plan.unseen if everything else plan.unseen[:_SHOWN]:
         where, why = f"not looked into: {show(unseen.path)}", f"({unseen.reason})"
         yield from [f"{where} {why}"] if len(where) + 1 + len(why) <= _WIDTH else [where, f"  {why}"]
@@ -43,9 +43,5 @@ def _where(group: ChangeGroup) -> str:
     if group.number == 1:
         return show(group.path)
     if group.whole:
-        return f"{show(group.path)} and {_paths(group.number - 1)} below"
-    return f"{_paths(group.number)} in {show(group.path)}"
-
-
-def _paths(number: int) -> str:
-    return f"{human_count(number)} path{'' if number == 1 else 's'}"
+        return f"{show(group.path)} and {human_paths(group.number - 1)} below"
+    return f"{human_paths(group.number)} in {show(group.path)}"

@@ -9,7 +9,7 @@ import click
 
 from reprov.cli import options
 from reprov.cli.owner_text import owner_lines
-from reprov.cli.tables import Table, human_count, human_size, print_json, print_table
+from reprov.cli.tables import Table, human_count, human_paths, human_size, print_json, print_table
 from reprov.domain.data_devices import Proving
 from reprov.domain.entry import is_below, show
 from reprov.errors import ExitCode
@@ -130,7 +130,7 @@ def _print_kept(found: "Plan", *, everything: bool) -> None:
         rows = [(show(item.path), item.reason, item.rule.place if item.rule else "") for item in kept]
         print_table(Table.of("KEPT", "REASON", "RULE", rows=rows))
     else:
-        click.echo(f"Kept: {human_count(len(kept))} paths that are the node's; --all lists them with their rules")
+        click.echo(f"Kept: {human_paths(len(kept))} of the node's; --all lists them with their rules")
 
 
 def _print_data(found: "Plan") -> None:
@@ -148,7 +148,7 @@ def _print_conflicts(found: "Plan") -> None:
     """All of them, in every form of the answer: what is not settled by the lists is for a person to know beforehand."""
     if not found.conflicts:
         return
-    click.echo(f"Conflicts: {human_count(len(found.conflicts))} paths that both sides changed; the node's stay")
+    click.echo(f"Conflicts: {human_paths(len(found.conflicts))} that both sides changed; the node's stay")
     for conflict in found.conflicts:
         click.echo(f"  {show(conflict.path)}: {conflict.reason}")
         if conflict.new:

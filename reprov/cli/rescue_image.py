@@ -52,8 +52,8 @@ def rescue_image(
     """Make kernel and initramfs of a role tree, to boot nodes over the network for inventory and installation.
 
     \b
-    reprov rescue-image rescue 1.0 --output /srv/tftp/rescue --ssh-key KEY.pub    a version of the store
-    reprov rescue-image --tree DIR --output /srv/tftp/rescue                      a tree made elsewhere
+    reprov rescue-image rescue 1.0 --output /srv/tftp/rescue --ssh-key KEY.pub
+    reprov rescue-image --tree DIR --output /srv/tftp/rescue
 
     What the node then does stands on its kernel command line: reprov.ip=dhcp|none|ADDRESS/PREFIX[,GATEWAY][,DNS][,DEVICE],
     reprov.install=ROLE/VERSION@SOURCE, reprov.layout=NAME|/PATH|URL, reprov.new-node=yes|no, reprov.then=reboot|poweroff|shell.

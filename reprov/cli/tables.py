@@ -121,6 +121,11 @@ def human_files(count: int) -> str:
     return f"{count:,} file{'' if count == 1 else 's'}"
 
 
+def human_paths(count: int) -> str:
+    """1234 as "1,234 paths", 1 as "1 path"."""
+    return f"{count:,} path{'' if count == 1 else 's'}"
+
+
 def human_size(size_bytes: int) -> str:
     """Bytes with three or four digits and a decimal unit: "999 B", "1.2 kB", "56.7 MB"."""
     if abs(size_bytes) < 1000:

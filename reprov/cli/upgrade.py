@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from reprov.cli import options
-from reprov.cli.tables import human_count, human_size, human_time, print_json
+from reprov.cli.tables import human_count, human_paths, human_size, human_time, print_json
 from reprov.domain.data_devices import Proving
 from reprov.domain.entry import show
 from reprov.errors import ExitCode
@@ -63,12 +63,14 @@ def upgrade(
     elif stage_only:
         click.echo(f"{done.plan.release} is staged; `reprov upgrade` without --stage-only exchanges it")
     else:
-        paths, exchanges = human_count(len(done.plan.comparison.changes)), human_count(len(done.plan.swaps.ops))
+        paths, count = human_paths(len(done.plan.comparison.changes)), len(done.plan.swaps.ops)
+        exchanges = f"{human_count(count)} exchange{'' if count == 1 else 's'}"
         fetched, mixed = human_size(done.plan.fetch_bytes), human_time(done.mixed_s)
-        click.echo(f"{done.plan.release} is installed: {paths} paths by {exchanges} exchanges in {mixed}, {fetched} fetched")
+        click.echo(f"{done.plan.release} is installed: {paths} by {exchanges} in {mixed}, {fetched} fetched")
         if done.proof:
             click.echo(done.proof.verdict)
         if done.plan.conflicts:
-            count = human_count(len(done.plan.conflicts))
-            click.echo(f"{count} paths were changed on both sides and stay the node's; `reprov conflicts` lists them")
+            beside, total = sum(1 for conflict in done.plan.conflicts if conflict.new), len(done.plan.conflicts)
+            listed = "them" if beside == total else f"{human_count(beside)} of them, `reprov history --json` all"
+            click.echo(f"{human_paths(total)} that both sides changed: the node's stay; `reprov conflicts` lists {listed}")
     return ExitCode.DONE

@@ -9,6 +9,7 @@ from reprov.domain.account_files import GROUP, GSHADOW, PASSWD, SHADOW, SUBGID, 
 from reprov.domain.account_ids import Account, AccountKind, PeopleIds
 from reprov.domain.account_lines import Group, Record, SubRange, User, claimed_name, readable
 from reprov.domain.comparison import Blocker
+from reprov.domain.entry import Kind
 
 
 def find_blockers(
@@ -36,6 +37,15 @@ def find_blockers(
         *_gids_of_no_group(users, live, new),
         *_ranges_of_two(SUBUID, base.subuids, live.subuids, new.subuids),
         *_ranges_of_two(SUBGID, base.subgids, live.subgids, new.subgids),
+    )
+
+
+def find_misplaced(kinds: Mapping[str, Kind]) -> tuple[Blocker, ...]:
+    """Account files, by path, that are anything but files on the node: to merge the others without them would take groups from users."""
+    return tuple(
+        Blocker(path, f"is a {kind.value}, and accounts are merged from all of their files together", "put the file itself there")
+        for path, kind in kinds.items()
+        if kind is not Kind.FILE
     )
 
 

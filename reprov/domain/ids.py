@@ -20,6 +20,7 @@ ACCOUNT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _PLAIN = re.compile(r"[A-Za-z_/]([A-Za-z0-9 _./-]*[A-Za-z0-9_./-])?")
 _YAML_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
 _TABLES = ("uids", "gids")
+_SHOWN_CHARACTERS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +176,7 @@ def _tables_of(text: str, source: str) -> dict[str, ast.Dict]:
     except SyntaxError as error:
         raise InvalidInput(f"{source}:{error.lineno or 1}: not a literal: {error.msg}") from None
     except (ValueError, RecursionError, MemoryError) as error:
-        raise InvalidInput(f"{source}:1: not a literal: {error or type(error).__name__}") from None
+        raise InvalidInput(f"{source}:1: not a literal: {str(error) or type(error).__name__}") from None
     found: dict[str, ast.Dict] = {}
     for statement in body:
         target = statement.targets[0] if isinstance(statement, ast.Assign) and len(statement.targets) == 1 else None
@@ -197,12 +198,21 @@ def _entries(table: ast.Dict, source: str, *, has_gid: bool) -> Iterator[tuple[s
             name = ast.literal_eval(key) if key else None
             pair = ast.literal_eval(value)
         except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
-            raise InvalidInput(f"{where}: not a literal: {ast.unparse(value)}") from None
+            raise InvalidInput(f"{where}: not a literal: {_shown(value)}") from None
         if not isinstance(name, str) or not ACCOUNT_NAME.fullmatch(name):
             raise InvalidInput(f"{where}: {name!r} is not an account name")
         if not isinstance(pair, tuple | list) or len(pair) != 2:
             raise InvalidInput(f"{where}: {name!r}: a pair is expected, not {pair!r}")
         yield name, (_number(pair[0], name, where), _number(pair[1], name, where) if has_gid else 0), where
+
+
+def _shown(value: ast.expr) -> str:
+    """The beginning of what stands there."""
+    try:
+        text = ast.unparse(value)
+    except RecursionError:
+        return "nested too deeply"
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
 
 
 def _number(found: object, name: str, where: str) -> int:

@@ -18,6 +18,10 @@ _SIZE = re.compile(r"([1-9][0-9]{0,8})([MGT])")
 _MOUNT = re.compile(r"/|(/[A-Za-z0-9_][A-Za-z0-9._-]*)+")
 _LABEL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _BYTES = {"M": MIB, "G": MIB << 10, "T": MIB << 20}
+_NO_MOUNT = re.compile(r"/(dev|etc|proc|run|sys)(/.*)?")
+"""What the kernel or the running system mounts itself, and /etc, which has the fstab."""
+_LEAST_XFS_BYTES = 300 * MIB
+"""mkfs.xfs makes none that is smaller, since xfsprogs 5.19."""
 
 Location = tuple[int | str, ...]
 
@@ -159,6 +163,12 @@ def _partition(item: _Mapping) -> OsPartition:
     mount = item.word("mount", _MOUNT, "an absolute mount point")
     if mount and filesystem in ("", "swap"):
         raise item.invalid("mount", f"mount: a partition {'of swap' if filesystem else 'without filesystem'} cannot be mounted")
+    if _NO_MOUNT.fullmatch(mount):
+        raise item.invalid("mount", f"mount: nothing of a disk is mounted at {mount} before the system runs")
+    if mount == "/" and filesystem == "vfat":
+        raise item.invalid("filesystem", "filesystem: vfat has neither owners nor links, and cannot be /")
+    if filesystem == "xfs" and int(size[1]) * _BYTES[size[2]] < _LEAST_XFS_BYTES:
+        raise item.invalid("size", f"size: xfs takes at least {_LEAST_XFS_BYTES // MIB}M")
     label = item.word("label", _LABEL, "a label (A-Z a-z 0-9 . _ -)")
     if label and not filesystem:
         raise item.invalid("label", "label: that of the filesystem, and there is none; the partition itself is called by its name")

@@ -97,12 +97,16 @@ class _Applier:
         new, theirs = place_beside(conflict.path), conflict.theirs
         if not conflict.of_content or theirs is None or theirs.kind not in (Kind.FILE, Kind.LINK):
             return
+        if not new:
+            return
         is_there = new in self.scan.entries or new in self.release
-        if not new or (is_there and new not in self.found.earlier):
+        if is_there and new not in self.found.earlier:
+            self._give_up(conflict, f"{show(new)} is taken, so the release's is not written")
             return
         if any(parent_of(path) not in self.target for path in (new, conflict.path)):
             return
         if len(new.rpartition("/")[2].encode("utf-8", "surrogateescape")) > _LONGEST_NAME_BYTES:
+            self._give_up(conflict, "its name leaves no room for the release's beside it")
             return
         if theirs.kind is Kind.FILE:
             self.contents[theirs.digest] = self._content_of(theirs)
@@ -132,6 +136,9 @@ class _Applier:
             self.found.removed,
             tuple(self.conflicts[path] for path in sorted(self.conflicts)),
         )
+
+    def _give_up(self, conflict: Conflict, why: str) -> None:
+        self.conflicts[conflict.path] = conflict._replace(reason=f"{conflict.reason}, and {why}")
 
     def _content_of(self, entry: Entry) -> bytes:
         content = self.theirs.get(entry.path)

@@ -43,13 +43,14 @@ class OwnerPlan:
     """What no change of owners helps against."""
 
     @classmethod
-    def of(cls, moved: Sequence[MovedId], leaving: Sequence[LeavingAccount], found: FoundFiles) -> Self:
-        """The plan for the files of the accounts that move, or leave, and were looked for."""
+    def of(cls, moved: Sequence[MovedId], leaving: Sequence[LeavingAccount], found: FoundFiles, claimed: Sequence[MovedId] = ()) -> Self:
+        """The plan for the files of the accounts that move, or leave, and were looked for; no file may have an id that is `claimed`."""
         changes = find_changes(IdMoves.of(moved), found.owned)
         changing = {change.path for change in changes}
         blockers = (
             *_blockers_of_two_ways(moved),
             *_blockers_of_leaving(leaving, found.owned),
+            *_blockers_of_claims(claimed, found.owned),
             *(_blocker_of_fixed(owned) for owned in found.owned if owned.fixed and owned.path in changing),
         )
         return cls(tuple(moved), changes, found.unseen, blockers)
@@ -103,6 +104,12 @@ class OwnerPlan:
             ],
             "unseen": [{"path": show(item.path), "reason": item.reason} for item in self.unseen],
         }
+
+
+def ids_claimed(moved: Sequence[MovedId], leaving: Sequence[LeavingAccount]) -> tuple[MovedId, ...]:
+    """The accounts that get an id which no account gives up: files that have it already are not theirs, and no way back would know."""
+    given_up = {(item.kind, item.live_id) for item in moved} | {(item.kind, item.id) for item in leaving}
+    return tuple(item for item in moved if (item.kind, item.new_id) not in given_up)
 
 
 NO_OWNER_CHANGES: Final = OwnerPlan((), (), (), ())
@@ -167,6 +174,18 @@ def _blockers_of_leaving(leaving: Sequence[LeavingAccount], found: Sequence[Owne
                 paths[0],
                 f"{_and_more(paths)} {account.name}'s ({account.kind.id_name} {account.id}), which cannot stay: {account.reason}",
                 "remove them, or give them to an account that stays",
+            )
+
+
+def _blockers_of_claims(claimed: Sequence[MovedId], found: Sequence[Owned]) -> Iterator[Blocker]:
+    for item in claimed:
+        field = 0 if item.kind is AccountKind.USER else 1
+        paths = [owned.path for owned in found if owned.owner[field] == item.new_id]
+        if paths:
+            yield Blocker(
+                paths[0],
+                f"{_and_more(paths)} nobody's by the {item.kind.id_name} {item.new_id}, which {item.name} gets",
+                "remove them, or give them to an account",
             )
 
 

@@ -1,7 +1,12 @@
 """What belongs to one machine or to the build, and therefore is in no tree: removed by the build, refused by its lint."""
 
 import re
+from collections.abc import Mapping
 from enum import Enum, auto
+from hashlib import sha256
+from typing import Final
+
+from reprov.domain.entry import Entry, Kind
 
 MACHINE_ID = "etc/machine-id"
 """Present and empty, as machine-id(5) tells images to have it when their units are already enabled and disabled: with an empty file
@@ -36,10 +41,18 @@ _IDENTITY = re.compile(
     r"|var/lib/systemd/credential\.secret"
     r"|etc/(hostname|hostid|mailname)"
     r"|etc/nvme/host(id|nqn)"
+    r"|etc/lvm/devices/.+\.devices"  # the only disks that LVM sees
     r"|etc/ssl/private/ssl-cert-snakeoil\.key|etc/ssl/certs/ssl-cert-snakeoil\.pem"
     r"|var/lib/rabbitmq/\.erlang\.cookie"
     r"|root/\.(bash_history|wget-hsts|ssh/.*)"
 )
+_NAMES: Final = ("etc/hostname", "etc/mailname")
+"""No secrets, and every node has them before a release comes."""
+_MADE_ON_THE_NODE: Final = {
+    MACHINE_ID: {sha256(b"uninitialized\n").hexdigest()},
+    INITIATOR_NAME: {sha256(UNNAMED_INITIATOR).hexdigest()},
+}
+"""Contents, by sha256 in hex, that leave it to the node to make its own."""
 _BUILD_LEFTOVER = re.compile(
     r"usr/sbin/policy-rc\.d"
     r"|.*\.dpkg-(new|tmp)"
@@ -63,6 +76,17 @@ def cleaning_of(path: str) -> Cleaning:
 def is_identity(path: str) -> bool:
     """True for files that say which machine this is, or that must be secret from others: two nodes with the same are an accident."""
     return _IDENTITY.fullmatch(path) is not None
+
+
+def identity_in(entries: Mapping[str, Entry]) -> tuple[str, ...]:
+    """Files of a tree that would make two nodes one, or tell all of them the secret of one; names are none of them."""
+    return tuple(
+        path
+        for path, entry in entries.items()
+        if entry.kind is Kind.FILE
+        and entry.size
+        and (entry.digest not in _MADE_ON_THE_NODE[path] if path in _MADE_ON_THE_NODE else is_identity(path) and path not in _NAMES)
+    )
 
 
 def settled_mtime_ns(mtime_ns: int, started_ns: int, epoch_s: int) -> int:

@@ -74,6 +74,9 @@ def compare(before: Proof, after: Proof) -> Comparison:
     if moved:
         rest = f", and {len(moved) - _MANY} more" if len(moved) > _MANY else ""
         remarks.append(f"other names: {', '.join(moved[:_MANY])}{rest}")
+    if before.is_deep != after.is_deep:
+        shallow = "earlier proof" if after.is_deep else "proof now"
+        remarks.append(f"the {shallow} was made without --deep: no device is compared by every byte")
     lost, told = _osds(before.osds, after.osds)
     devices = tuple(_compared(old, current) for old, current in pairs)
     return Comparison((*found, *lost), devices, (*remarks, *told))

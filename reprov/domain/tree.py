@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 
+from reprov.domain.account_files import ACCOUNT_PATHS
 from reprov.domain.entry import Entry, Kind, show
 
 _LINKS_FOLLOWED = 40  # what Linux follows before it says ELOOP
@@ -30,6 +31,8 @@ def problems_of(entries: Mapping[str, Entry]) -> tuple[str, ...]:
     """Why the entries cannot be the root of a node, one sentence each; nothing for a tree that can be published."""
     problems = [f"{show(path)} is a socket" for path, entry in entries.items() if entry.kind is Kind.SOCKET]
     problems += [f"{show(path)} is missing" for path in ("bin/sh", "etc") if real_path(entries, path) is None]
+    accounts = [entries[path] for path in ACCOUNT_PATHS if path in entries]
+    problems += [f"{show(entry.path)} is a {entry.kind.value}, not a file" for entry in accounts if entry.kind is not Kind.FILE]
     if os_release_of(entries) is None:
         problems.append("neither /etc/os-release nor /usr/lib/os-release is there")
     return tuple(problems)

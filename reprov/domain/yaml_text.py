@@ -19,6 +19,8 @@ class YamlText:
             raise InvalidInput(f"{source}:{mark.line + 1 if mark else 1}: not YAML: {error.problem or error.context}") from None
         except yaml.YAMLError as error:
             raise InvalidInput(f"{source}:1: not YAML: {str(error).splitlines()[0]}") from None
+        except RecursionError:
+            raise InvalidInput(f"{source}:1: not {what}: nested too deep") from None
         if not isinstance(self._node, yaml.MappingNode):
             raise InvalidInput(f"{source}:1: {what} is a list of 'key: value' lines")
         self._refuse_twins(self._node)

@@ -23,7 +23,7 @@ def make_bootable(root: Path, disk_device: str, layout: Layout, monitor: Monitor
     firmwares, versions = firmwares_of(layout), boot_loader.kernels_in(root)
     if not firmwares:
         what = "has a kernel, but the layout has" if versions else "has no kernel, and the layout has"
-        monitor.emit(Note(f"{root} {what} neither esp nor bios-boot: no boot loader is installed"))
+        monitor.emit(Note(f"the new system {what} neither esp nor bios-boot: no boot loader is installed"))
         return
     disk = Path(disk_device).resolve()
     _refuse(root, disk, layout, firmwares, versions)

@@ -18,6 +18,7 @@ from reprov.domain.account_ids import PeopleIds
 from reprov.domain.account_return import merge_into_previous
 from reprov.domain.accounts import MergedAccounts, merge_accounts
 from reprov.domain.alternative_choice import NO_CHOICES, Choices
+from reprov.domain.comparison import Blocker
 from reprov.domain.entry import Entry, Kind, ancestors_of
 from reprov.domain.journal import Journal, Written
 from reprov.domain.merge import Stays, find_merges
@@ -30,7 +31,7 @@ from reprov.domain.units import Op, OpKind
 from reprov.errors import NeedsAttention
 from reprov.workflows import record
 from reprov.workflows.choices import choices_since, links_inside, write_links
-from reprov.workflows.merging import account_paths, known_digest, live_accounts, people_of
+from reprov.workflows.merging import account_paths, known_digest, live_accounts, misplaced_accounts, people_of
 from reprov.workflows.node import Node
 
 
@@ -78,6 +79,8 @@ class Carried:
     """What the node has removed and the previous tree may still have; it stays away."""
     accounts: MergedAccounts | None
     """The accounts of now in the previous tree; None where they have not changed since."""
+    blockers: tuple[Blocker, ...]
+    """Why the accounts of now cannot come along."""
     moving: MergedAccounts | None
     """Which ids move with the tree, whether or not the accounts have changed since; None without accounts."""
     worn: Mapping[str, Entry]
@@ -106,12 +109,15 @@ def carry(volumes: Volumes, scan: Scan, trees: Trees, journal: Journal) -> Carri
     moving = _accounts_of_now(trees, AccountFiles.of(live), people_of(volumes.root_fd, scan)) if decided else None
     digests = _committed_digests(trees, journal)
     changed_now = any(known_digest(scan.entries.get(path)) != digests.get(path, "") for path in decided)
+    accounts = moving if changed_now else None
+    misplaced = misplaced_accounts(scan) if decided else ()
     kept = kept_in(scan, nodes)
     return Carried(
         kept,
         lambda path: stays_in(nodes, path),
         frozenset(found.removed),
-        moving if changed_now else None,
+        accounts,
+        misplaced or (accounts.blockers if accounts else ()),
         moving,
         _worn(volumes, kept, trees, journal, IdMoves.of(moving.moved if moving else ())),
         live,

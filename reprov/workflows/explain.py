@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reprov.domain.account_files import ACCOUNT_PATHS
-from reprov.domain.entry import Entry, Kind
+from reprov.domain.entry import Entry, Kind, parent_of
 from reprov.domain.ownership import Owner, Verdict
 from reprov.domain.release import ReleaseId
+from reprov.domain.tree import real_directory
 from reprov.errors import InvalidInput, Refused
 from reprov.workflows.node import inspect_node
 
@@ -17,6 +18,8 @@ class Explained:
     """Everything that is known of one path."""
 
     path: str
+    """Where the path that was asked for is: links of the release above it are followed."""
+    asked: str
     verdict: Verdict
     is_account: bool
     """One of the account files, which are merged together and entry by entry unless a list gives the whole file to the node."""
@@ -28,7 +31,10 @@ class Explained:
 
 
 def explain(root: Path, path: str) -> Explained:
-    """Explain an absolute path of a node. Raises `Refused` when reprov has not installed it, `InvalidInput` for a relative path."""
+    """Explain an absolute path of a node; one with a slash at its end is a directory's where nothing is there.
+
+    Raises `Refused` when reprov has not installed the node, `InvalidInput` for a relative path.
+    """
     node = inspect_node(root)
     installed = node.installed()
     if installed is None:
@@ -37,9 +43,18 @@ def explain(root: Path, path: str) -> Explained:
         )
     if not path.startswith("/"):
         raise InvalidInput(f"{path!r} is not an absolute path")
-    relative = os.path.normpath(path).strip("/")
-    entry = installed.manifest.entries.get(relative)
-    is_dir = entry.kind is Kind.DIR if entry else (root / relative).is_dir() and not (root / relative).is_symlink()
+    asked = os.path.normpath(path).strip("/")
+    entries = installed.manifest.entries
+    directory = real_directory(entries, parent_of(asked))
+    relative = asked if directory is None else f"{directory}/{asked.rpartition('/')[2]}".strip("/")
+    entry = entries.get(relative)
+    is_dir = entry.kind is Kind.DIR if entry else _is_directory(root / relative, or_asked=path.endswith("/"))
     verdict = installed.ownership.of(relative, is_dir=is_dir)
     is_account = relative in ACCOUNT_PATHS and verdict.owner in (Owner.IMAGE, Owner.MERGE)
-    return Explained(relative, verdict, is_account, installed.release.id, installed.owner_packages.get(relative, ""), entry)
+    return Explained(relative, asked, verdict, is_account, installed.release.id, installed.owner_packages.get(relative, ""), entry)
+
+
+def _is_directory(path: Path, *, or_asked: bool) -> bool:
+    if path.is_symlink() or path.exists():
+        return path.is_dir() and not path.is_symlink()
+    return or_asked

@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reprov.adapters.held_disk import HeldDisk, held_disk
+from reprov.adapters.identity_archive import files_in
 from reprov.adapters.node_state import NodeState, write_durably
 from reprov.adapters.partition_writer import dump_table, make_filesystem, require_programs, uuid_of, write_table
 from reprov.adapters.private_mounts import PrivateMounts, private_mounts, require_filesystems
 from reprov.adapters.proof import boot_id
 from reprov.adapters.release_reader import ReleaseFiles
 from reprov.adapters.source import fetch_release
+from reprov.domain.account_files import ACCOUNT_PATHS
 from reprov.domain.boot import firmwares_of, refuse_foreign_bios_boot
 from reprov.domain.device_names import DeviceNames
 from reprov.domain.entry import show
@@ -47,6 +49,7 @@ from reprov.workflows.install_plan import Target, plan_for
 from reprov.workflows.prove import prove_inventory
 from reprov.workflows.upgrade import Upgraded, upgrade
 
+_OSD_DIRECTORIES = "var/lib/ceph/osd/"
 _KEPT = ("etc/machine-id", "etc/fstab")
 """What is in the new root before the release comes, and has to stay."""
 
@@ -156,12 +159,29 @@ def _release_of(wanted: Wanted, identity: Identity, layout: Layout, disk: Disk) 
         for path in _KEPT:
             if files.ownership.of(path, is_dir=False).owner is Owner.IMAGE:
                 raise Refused(f"the lists of {release} do not keep {show(path)}", hint="publish it with the list identity, too")
+        _refuse_lists_that_lose(identity, release, files)
         if firmwares_of(layout):
             refuse_foreign_bios_boot(layout, disk.partitions)
             if not any(path.startswith("boot/vmlinuz-") for path in files.manifest.entries):
                 hint = "install a role with a kernel, or take esp and bios-boot out of the layout"
                 raise Refused(f"{release} has no kernel (/boot/vmlinuz-*), and the layout is that of a disk which boots", hint=hint)
     return release
+
+
+def _refuse_lists_that_lose(identity: Identity, release: ReleaseId, files: ReleaseFiles) -> None:
+    """What the lists leave to the image, the upgrade replaces or deletes; and when that is done, the archive is gone.
+
+    Whatever the lists say, accounts are merged and directories of OSDs stay.
+    """
+    saved = files_in(identity.archive) if identity.archive else ()
+    listed = (path for path in saved if path not in ACCOUNT_PATHS and not path.startswith(_OSD_DIRECTORIES))
+    lost = [path for path in listed if files.ownership.of(path, is_dir=False).owner is Owner.IMAGE]
+    if lost:
+        more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
+        raise Refused(
+            f"the lists of {release} do not keep {show(lost[0])}{more} of the node's identity",
+            hint="publish it with the lists that do (identity, network, ssh, ceph), or remove from the node what it needs no more",
+        )
 
 
 def _keep_table(plan: InstallPlan, file: Path, disk: str, monitor: Monitor) -> None:

@@ -47,7 +47,7 @@ class Identity:
 
 
 def find_identity(plan: InstallPlan, disk: HeldDisk, mounts: PrivateMounts, *, may_be_new: bool) -> Identity:
-    """The node's identity, in memory. Nothing is written to the disk.
+    """The node's identity, in memory. Nothing is written to the disk, but for what ext4 notes in a filesystem that it finds damaged.
 
     Raises `Refused` where there is none, unless the node may be new, and where the old root holds more than could be carried over;
     `InvalidInput` for an archive that is damaged.
@@ -95,8 +95,13 @@ def keep_identity(identity: Identity, plan: InstallPlan, disk: HeldDisk, mounts:
 
 
 def check_room(identity: Identity, plan: InstallPlan) -> None:
-    """Raise `Refused` when the archive would not fit onto its partition."""
-    if identity.archive is None or plan.archive or plan.keeper is None or identity.was_kept:
+    """Raise `Refused` when the archive would not fit onto its partition, or into the file that was named for it."""
+    if identity.archive is None or identity.archive == Path(plan.archive) or identity.was_kept:
+        return
+    if plan.archive:
+        _require_room_for_file(identity.archive.stat().st_size, Path(plan.archive))
+        return
+    if plan.keeper is None:
         return
     room_bytes = int(plan.keeper.entry.sectors * plan.partitions.disk.sector_bytes * _KEEPER_SHARE)
     if identity.archive.stat().st_size > room_bytes:
@@ -104,6 +109,17 @@ def check_room(identity: Identity, plan: InstallPlan) -> None:
             f"the node's identity takes {identity.archive.stat().st_size >> 20} MiB, which do not fit onto {plan.keeper.entry.label}",
             hint="--identity-archive FILE keeps it in a file; that should survive a power failure, and not lie in memory",
         )
+
+
+def _require_room_for_file(size_bytes: int, file: Path) -> None:
+    hint = "--identity-archive takes a file in a directory that is there, can be written to and has room"
+    if not file.parent.is_dir():
+        raise Refused(f"the node's identity cannot be kept in {file}: {file.parent} is no directory", hint=hint)
+    found = os.statvfs(file.parent)
+    if found.f_flag & os.ST_RDONLY:
+        raise Refused(f"the node's identity cannot be kept in {file}: it is on a filesystem that is mounted read-only", hint=hint)
+    if found.f_bavail * found.f_frsize < size_bytes:
+        raise Refused(f"the node's identity takes {-(-size_bytes >> 10)} KiB, and there is no room for {file}", hint=hint)
 
 
 def restore_identity(identity: Identity, root: Path) -> None:
@@ -181,12 +197,24 @@ def _old_root(plan: InstallPlan, disk: HeldDisk, mounts: PrivateMounts) -> Itera
                 top = point = mounts.folder("old")
             elif top is None or (point := top / partition.mount.strip("/")) != point.resolve() or not point.is_dir():
                 continue
-            mounts.mount(disk.device_of(planned[number].entry), point, content.type, *_ROOTS[content.type])
+            _look_into(planned[number], content.type, point, disk, mounts)
             points.append(point)
         yield top
     finally:
         for point in reversed(points):
             mounts.unmount(point)
+
+
+def _look_into(item: PlannedPartition, filesystem: str, point: Path, disk: HeldDisk, mounts: PrivateMounts) -> None:
+    """Mount without a byte being written. A filesystem that the kernel finds damaged is not formatted with what may be left on it."""
+    device = disk.device_of(item.entry)
+    try:
+        mounts.mount(device, point, filesystem, *_ROOTS[filesystem])
+    except ReprovError as error:
+        raise Refused(
+            f"the node's identity may be on {device}, and {error.message}",
+            hint="repair that filesystem; or, when nothing on it is needed, empty it with wipefs --all, and give --new-node",
+        ) from None
 
 
 def _copy(source: Path, target: Path) -> None:

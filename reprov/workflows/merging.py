@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 from reprov.adapters.diff3 import merge_text
 from reprov.adapters.files import read_at
 from reprov.adapters.release_reader import ReleaseFiles
+from reprov.domain.account_checks import find_misplaced
 from reprov.domain.account_files import ACCOUNT_PATHS, AccountFiles, AccountNote
 from reprov.domain.account_ids import USUAL_PEOPLE, PeopleIds
 from reprov.domain.accounts import MergedAccounts, merge_accounts
 from reprov.domain.alternative_choice import NO_CHOICES, Choices, Tree, find_choices, names_touched, new_link
 from reprov.domain.alternatives import admin_path
+from reprov.domain.comparison import Blocker
 from reprov.domain.entry import Entry, Kind, show
 from reprov.domain.merge import find_merges
 from reprov.domain.merged import Merged, apply_merges
@@ -31,6 +33,8 @@ class Merging:
     """Of files that are written and that neither tree may have, by sha256 in hex."""
     accounts: MergedAccounts | None
     """None where the account files are as the release has them, or are none of its business."""
+    blockers: tuple[Blocker, ...]
+    """Why it must not be used."""
     alternatives: tuple[AccountNote, ...]
     """Which choices of update-alternatives the release cannot keep."""
 
@@ -40,7 +44,8 @@ def merge(root_fd: int, scan: Scan, target: ReleaseFiles, installed: ReleaseFile
     wanted = target.manifest.entries
     base = installed.manifest.entries if installed else None
     decided = account_paths(scan, wanted)
-    accounts = _merge_accounts(root_fd, decided, scan, target, installed) if decided else None
+    misplaced = misplaced_accounts(scan) if decided else ()
+    accounts = _merge_accounts(root_fd, decided, scan, target, installed) if decided and not misplaced else None
     contents: dict[str, bytes] = {}
     shared = dict(wanted)
     account_contents = accounts.files.by_path() if accounts else {}
@@ -64,7 +69,8 @@ def merge(root_fd: int, scan: Scan, target: ReleaseFiles, installed: ReleaseFile
             texts[text.path] = merge_text(read_live(root_fd, text.ours), before, target.pristine[text.path])
     theirs_by_path = target.pristine if found.texts or found.conflicts else {}
     merged = apply_merges(shared, scan, found, texts, theirs_by_path)
-    return Merging(merged, {**merged.contents, **contents}, accounts, choices.notes)
+    blockers = (*misplaced, *(accounts.blockers if accounts else ()))
+    return Merging(merged, {**merged.contents, **contents}, accounts, blockers, choices.notes)
 
 
 def _find_choices(root_fd: int, scan: Scan, target: ReleaseFiles, installed: ReleaseFiles | None) -> Choices:
@@ -105,6 +111,11 @@ def account_paths(scan: Scan, wanted: Mapping[str, Entry]) -> tuple[str, ...]:
         for path in ACCOUNT_PATHS
         if path not in scan.verdicts and path not in scan.fenced and scan.kind_at(path) in (None, Kind.FILE) and _is_file(wanted.get(path))
     )
+
+
+def misplaced_accounts(scan: Scan) -> tuple[Blocker, ...]:
+    """Why the account files of the live tree cannot be merged, whatever is in them."""
+    return find_misplaced({path: entry.kind for path in ACCOUNT_PATHS if (entry := scan.entries.get(path))})
 
 
 def _is_file(entry: Entry | None) -> bool:

@@ -9,7 +9,7 @@ from reprov.domain.accounts import MergedAccounts
 from reprov.domain.blockers import refuse
 from reprov.domain.mounts import Mount
 from reprov.domain.owner_change import WantedIds
-from reprov.domain.owner_plan import NO_OWNER_CHANGES, OwnerPlan
+from reprov.domain.owner_plan import NO_OWNER_CHANGES, OwnerPlan, ids_claimed
 from reprov.domain.staying import Staying
 from reprov.events import Monitor, phase
 
@@ -23,15 +23,19 @@ class OwnerSearch:
     find_staying: Callable[[], Staying]
     """Called when an account moves, and only then: it looks through every path of the node."""
     mounts: tuple[Mount, ...]
+    is_way_back: bool = False
+    """Whether accounts get ids that they had before: what else has them is not looked for then."""
 
     def run(self, root_fd: int, monitor: Monitor) -> OwnerPlan:
         """Which files follow accounts that move, as the node is now. Reads everything that is the node's, if any account moves."""
         if self.accounts is None or not (self.accounts.moved or self.accounts.leaving):
             return NO_OWNER_CHANGES
         with phase(monitor, "owners", "Looking for the files of accounts that move") as progress:
-            wanted = WantedIds.of((*self.accounts.moved, *self.accounts.leaving))
+            moved, leaving = self.accounts.moved, self.accounts.leaving
+            claimed = () if self.is_way_back else ids_claimed(moved, leaving)
+            wanted = WantedIds.of((*moved, *leaving, *(item._replace(live_id=item.new_id) for item in claimed)))
             found = find_owned(root_fd, self.find_staying(), self.mounts, wanted, progress)
-        return OwnerPlan.of(self.accounts.moved, self.accounts.leaving, found)
+        return OwnerPlan.of(moved, leaving, found, claimed)
 
 
 def refuse_owners(owners: OwnerPlan, *, apply_chown: bool, is_live: bool) -> None:

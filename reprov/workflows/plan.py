@@ -153,7 +153,7 @@ def prepared(
             *_blockers_of_machine(target),
             *_blockers_of_rsync(monitor),
             *comparison.blockers,
-            *(merging.accounts.blockers if merging.accounts else ()),
+            *merging.blockers,
             *_blockers_of_flags(root_fd, swaps.ops, comparison.changes),
             *owners.refusals(apply_chown=apply_chown),
             *blockers_of_space(needs, {volume: room_of(node.root, volume) for volume in needs}),

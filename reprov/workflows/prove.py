@@ -11,7 +11,7 @@ from reprov.domain.proof_subjects import osds_of, subjects
 from reprov.domain.protected import NO_RULES, DataRules, protected
 from reprov.errors import InvalidInput
 from reprov.events import Monitor, Note, phase
-from reprov.workflows.inventory import inventory_of_image, take_inventory
+from reprov.workflows.inventory import inventory_of_image, require_all_devices, take_inventory
 
 
 def prove(
@@ -25,8 +25,11 @@ def prove(
 ) -> Proof:
     """A proof of everything protected on this machine, or in a disk image, and of every device that an earlier proof has.
 
-    Opens nothing for writing. A device that cannot be read has no fingerprint, and says why.
+    Opens nothing for writing. A device that cannot be read has no fingerprint, and says why. Raises `Refused` for a machine unless root
+    asks: a proof of nothing would later find that nothing has changed.
     """
+    if image is None:
+        require_all_devices("prove the devices of a machine")
     inventory = inventory_of_image(image, monitor=monitor) if image else take_inventory(root, monitor=monitor)
     return prove_inventory(inventory, deep=deep, before=before, rules=rules, boot="" if image else boot_id(), monitor=monitor)
 
@@ -61,6 +64,10 @@ def proof_to_replace(file: Path, against: Path | None) -> Proof | None:
 
     Raises `InvalidInput` for any other file, which is not reprov's to replace, and for the proof that is to be compared with.
     """
+    if file.is_dir():
+        raise InvalidInput(f"{file} is a directory", hint="name the file that is to hold the proof")
+    if str(file) == "-":
+        raise InvalidInput("a proof is kept in a file, and '-' is none", hint="--json prints it, too")
     if not file.is_symlink() and not file.exists():
         if not file.parent.is_dir():
             raise InvalidInput(f"{file.parent} is no directory")

@@ -85,7 +85,7 @@ def find_way(
         )
         carried = carry(volumes, seen, trees, journal)
         scan = carried.scan
-        refuse(carried.accounts.blockers if carried.accounts else ())
+        refuse(carried.blockers)
         accounts = {**changed_accounts(old_accounts, carried.accounts), **carried.choices.contents}
         for note in carried.choices.notes:
             monitor.emit(Note(note.text))
@@ -95,7 +95,7 @@ def find_way(
         if node.is_live:
             _refuse_live(todo, installed, previous)
         find_staying = partial(Staying.in_rollback, scan, target, {op.path for op in todo.ops})
-        owners = OwnerSearch(carried.moving, find_staying, watch.mounts).run(root_fd, monitor)
+        owners = OwnerSearch(carried.moving, find_staying, watch.mounts, is_way_back=True).run(root_fd, monitor)
         # What the commit was allowed to change may go back without asking again.
         refuse_owners(owners, apply_chown=apply_chown or bool(journal.owners), is_live=node.is_live)
     owned = node_owns(ownership, promised, target, target, carried.stays)

@@ -234,6 +234,36 @@ def trees(small: Lab) -> tuple[Snapshot, Snapshot]:
         return old, untimed(look(disk))
 
 
+@pytest.mark.parametrize("kind", ["link", "dir"])
+def test_an_account_file_that_is_none_is_refused(small: Lab, kind: str) -> None:
+    """Groups merged without the users that they are for would leave users without their group."""
+    with small.node() as disk:
+        place = disk.node.path(PASSWD)
+        place.rename(place.with_name("passwd.moved"))
+        if kind == "link":
+            place.symlink_to("passwd.moved")
+        else:
+            place.mkdir()
+        before = disk.node.snapshot()
+        ran = disk.node.upgrade(NEW)
+        error = f"reprov: /etc/passwd is a {kind}, and accounts are merged from all of their files together"
+        assert (ran.status, ran.stderr.splitlines()[-2:]) == (4, [error, "hint: put the file itself there"])
+        assert disk.node.changed_since(before) == []
+
+
+def test_an_account_file_that_became_a_link_is_refused_on_the_way_back(small: Lab) -> None:
+    with small.node() as disk:
+        disk.node.install(NEW)
+        place = disk.node.path(PASSWD)
+        place.rename(place.with_name("passwd.moved"))
+        place.symlink_to("passwd.moved")
+        before = disk.node.snapshot()
+        ran = disk.node.run("rollback")
+        error = "reprov: /etc/passwd is a link, and accounts are merged from all of their files together"
+        assert (ran.status, ran.stderr.splitlines()[-2:]) == (4, [error, "hint: put the file itself there"])
+        assert disk.node.changed_since(before) == []
+
+
 def untimed(found: Snapshot) -> Snapshot:
     """Without the times of account files, which a rollback that carries them over writes anew."""
     return {path: seen._replace(mtime_ns=0) if path in (PASSWD, GROUP, SHADOW, GSHADOW) else seen for path, seen in found.items()}

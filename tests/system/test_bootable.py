@@ -94,7 +94,7 @@ def test_a_disk_that_is_not_to_boot(disk: BootDisk, kernel: bool, said: str, tmp
         (tmp_path / "boot/vmlinuz-6.1").write_text("")
     before, heard = disk.others(), Heard()
     make_bootable(tmp_path, disk.device, layout(ROOT), heard)
-    assert heard.notes == [f"{tmp_path} {said} neither esp nor bios-boot: no boot loader is installed"]
+    assert heard.notes == [f"the new system {said} neither esp nor bios-boot: no boot loader is installed"]
     assert disk.changes_of_others(before) == []
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from reprov.adapters import loop_image
 from reprov.adapters.loop_image import attached_image
 from reprov.adapters.private_mounts import require_filesystems
 from reprov.cli import options
@@ -31,6 +32,7 @@ from tests.conftest import Ran
 from tests.storage_lab import MIB, Part, attached, bluestore_label
 from tests.system.install_lab import DATA, FSTAB_LINE, IDENTITY, LAYOUT, SYSTEM, InstallLab, attached_to
 from tests.system.node import Hooks, Run
+from tests.system.trees import Tree
 
 pytestmark = [
     pytest.mark.system,
@@ -319,6 +321,39 @@ def test_a_root_without_identity_needs_to_be_called_new(lab: InstallLab) -> None
     lab.install("1.0", "--new-node")
 
 
+def test_a_damaged_root_is_not_formatted_with_the_identity_that_may_be_on_it(lab: InstallLab) -> None:
+    place = {entry.label: entry for entry in lab.entries()}["root"]
+    with lab.image.open("r+b") as file:
+        file.seek(place.start_sector * 512 + 3 * 4096)
+        file.write(b"x" * MIB)
+    refused = lab.run("1.0", "--yes", "--new-node")
+    assert (refused.status, "the node's identity may be on /dev/loop" in refused.stderr) == (4, True), refused.stderr
+    assert "and give --new-node" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "file", "said"),
+    [
+        pytest.param("rw", "away/identity.tar", "away is no directory", id="a directory that is not there"),
+        pytest.param("size=4k", "full/identity.tar", "KiB, and there is no room for", id="a directory that is full"),
+        pytest.param("ro", "full/identity.tar", "mounted read-only", id="a directory that cannot be written to"),
+    ],
+)
+def test_a_file_that_cannot_keep_the_identity_is_refused(lab: InstallLab, options: str, file: str, said: str) -> None:
+    folder = lab.folder / "full"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], check=True)
+    try:
+        if options != "ro":
+            (folder / "file").write_text("full")
+        before = lab.image.read_bytes()
+        refused = lab.run("1.0", "--yes", "--identity-archive", lab.folder / file)
+        assert (refused.status, said in refused.stderr) == (4, True), refused.stderr
+        assert lab.image.read_bytes() == before
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
 @pytest.mark.needs("strace")
 def test_no_data_device_is_ever_opened_for_writing(lab: InstallLab) -> None:
     trace = lab.folder / "trace"
@@ -522,6 +557,16 @@ def test_lists_that_do_not_keep_who_the_node_is_are_refused(lab: InstallLab, tmp
     assert lab.image.read_bytes() == before
 
 
+def test_lists_that_would_delete_what_is_carried_over_are_refused(lab: InstallLab) -> None:
+    with lab.mounted("root") as root:
+        Tree.over(root).file("etc/ceph/ceph.client.admin.keyring", "secret").file("etc/ceph/ceph.conf", "[global]")
+    before = lab.image.read_bytes()
+    ran = lab.run("1.0", "--yes")
+    said = "the lists of base 1.0 do not keep /etc/ceph/ceph.client.admin.keyring and 1 more of the node's identity"
+    assert (ran.status, said in ran.stderr) == (4, True), ran.stderr
+    assert lab.image.read_bytes() == before
+
+
 def test_an_image_that_something_else_has_is_refused(lab: InstallLab) -> None:
     with attached(lab.image) as (loop,):
         ran = lab.run("1.0", "--yes")
@@ -540,6 +585,14 @@ def test_an_image_that_a_virtual_machine_has_locked_is_refused(lab: InstallLab) 
         fcntl.lockf(held, fcntl.LOCK_SH, 1, 100)
         ran = lab.run("1.0", "--yes")
     assert (ran.status, "is in use by another program, which has locked it" in ran.stderr) == (4, True)
+
+
+def test_two_that_want_an_image_at_the_same_moment_do_not_both_get_it(lab: InstallLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    with attached_image(lab.image):
+        monkeypatch.setattr(loop_image, "_loop_of", lambda _image: "")  # the second has looked before the first had its loop device
+        with pytest.raises(Refused, match="in use by another program"), attached_image(lab.image):
+            pass
+        monkeypatch.undo()
 
 
 def test_a_filesystem_that_the_kernel_cannot_mount_is_refused() -> None:

@@ -67,6 +67,15 @@ def test_without_consent_the_plan_names_the_files_and_the_upgrade_is_refused(mov
     assert moving.changed_since(before, directory_times=False) == []
 
 
+def test_files_that_are_nobodys_are_not_given_away_with_the_id(moving: Node) -> None:
+    os.chown(moving.write("srv/orphan"), 0, NEW_GROUP)
+    before = moving.snapshot()
+    ran = moving.upgrade("1.1", "--apply-chown")
+    assert ran.status == 4
+    assert f"/srv/orphan is nobody's by the gid {NEW_GROUP}, which g gets" in ran.stderr
+    assert moving.changed_since(before) == []
+
+
 def test_the_plan_has_every_path_in_json(moving: Node) -> None:
     fields = json.loads(moving.run("plan", "base", "1.1", "--from", moving.store.folder, "--json", "--apply-chown").stdout)
     assert fields["blockers"] == []

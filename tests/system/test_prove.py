@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -36,6 +37,7 @@ PARTS = (
     Part("ceph-luks-block-wal"),
     Part("ceph-multipath-journal"),
 )
+REPROV = Path(__file__).parents[2]
 BLOCK_AT = 9 * MIB
 """Where the partition ceph-block starts."""
 
@@ -149,6 +151,7 @@ def test_a_failed_proof_shows_both_sides_and_stops(image: Path, proof: Path, rep
         "DEVICE     WHAT   BEFORE         AFTER",
         "disk.img4  label  ceph-osd-data  photos",
         "",
+        "the proof now was made without --deep: no device is compared by every byte",
         f"1 difference since {made_at}: 6 devices compared, 6 by first and last MiB",
     ]
     assert done.stderr == (
@@ -173,6 +176,31 @@ def test_only_a_proof_is_replaced(image: Path, proof: Path, tmp_path: Path, repr
     assert (asked.status, "nobody can be asked: replace the proof of" in asked.stderr) == (2, True)
     assert reprov("prove", "--image", image, "--output", proof, "--yes").status == 0
     assert reprov("prove", "--image", image, "--output", proof, "--against", proof, "--yes").status == 2
+
+
+def test_a_file_that_can_hold_no_proof_is_called_by_its_name(image: Path, tmp_path: Path, reprov: Reprov) -> None:
+    for file, said in ((tmp_path, f"{tmp_path} is a directory"), ("-", "a proof is kept in a file, and '-' is none")):
+        done = reprov("prove", "--image", image, "--output", file)
+        assert (done.status, said in done.stderr) == (2, True)
+    assert not Path("-").exists()
+
+
+@pytest.mark.needs("setpriv")
+@pytest.mark.parametrize(
+    ("words", "purpose"),
+    [
+        pytest.param(("prove", "--output", "proof.json"), "prove the devices of a machine", id="prove"),
+        pytest.param(("activate", "--plan"), "look for the OSDs of a machine", id="activate --plan"),
+        pytest.param(("guard", "--", "true"), "guard the devices of a machine", id="guard"),
+    ],
+)
+def test_who_cannot_read_the_devices_is_not_told_that_there_is_no_data(words: tuple[str, ...], purpose: str) -> None:
+    with tempfile.TemporaryDirectory(prefix="reprov-test-") as folder:
+        Path(folder).chmod(0o777)
+        argv = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable, "-m", "reprov", *words]
+        ran = subprocess.run(argv, check=False, capture_output=True, text=True, cwd=folder, env={**os.environ, "PYTHONPATH": str(REPROV)})
+        assert (ran.returncode, ran.stdout, ran.stderr) == (4, "", f"reprov: only root can {purpose}\nhint: run it as root\n")
+        assert list(Path(folder).iterdir()) == []
 
 
 def test_an_image_that_nobody_can_write_to_is_proven(image: Path, proof: Path, reprov: Reprov) -> None:

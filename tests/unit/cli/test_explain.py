@@ -1,5 +1,6 @@
 """reprov explain, on a node with a release."""
 
+import gzip
 import json
 import shutil
 from collections.abc import Callable
@@ -10,7 +11,9 @@ import pytest
 
 from reprov.adapters.node_state import NodeState
 from reprov.domain.deployment import Deployment, State
-from tests.builders import ONE
+from reprov.domain.manifest import Manifest
+from reprov.domain.release import MANIFEST_NAME
+from tests.builders import ONE, a_file, a_link, a_tree
 from tests.unit.adapters.test_release_reader import FILES, publish
 
 MERGE = b"merge=text /etc/default/**\n/etc/**\n"
@@ -105,6 +108,26 @@ def test_a_rule_for_directories_is_asked_about_what_is_there(reprov: Callable[..
     shutil.rmtree(node / "srv")
     (node / "srv").symlink_to("data")
     assert "class    image\n" in reprov("explain", "/srv", "--root", node).stdout
+
+
+def test_what_is_not_there_may_be_asked_for_as_a_directory(reprov: Callable[..., Any], node: Path) -> None:
+    (node / "srv").rmdir()
+    assert "class    image\n" in reprov("explain", "/srv", "--root", node).stdout
+    assert "class    keep\n" in reprov("explain", "/srv/", "--root", node).stdout
+    (node / "srv").symlink_to("data")
+    assert "class    image\n" in reprov("explain", "/srv/", "--root", node).stdout
+
+
+def test_a_path_through_a_link_of_the_release_is_where_that_leads(reprov: Callable[..., Any], tmp_path: Path) -> None:
+    state = NodeState(tmp_path)
+    state.create()
+    merged = Manifest(a_tree(a_file("usr/bin/x", "1"), a_link("bin", "usr/bin"), a_link("usr/bin/y", "x")))
+    publish(state.release_directory(ONE), FILES | {MANIFEST_NAME: gzip.compress(merged.render().encode())})
+    state.write_deployment(Deployment(State.COMMITTED, ONE))
+    said = reprov("explain", "/bin/x", "--root", tmp_path).stdout
+    assert said == TEXTS["/usr/bin/x"].replace("/usr/bin/x\n", "/usr/bin/x (where /bin/x leads)\n")
+    for path in ("/bin", "/usr/bin/y", "/bin/y"):
+        assert "release  base 1.0: link mode 0777\n" in reprov("explain", path, "--root", tmp_path).stdout
 
 
 def test_json(reprov: Callable[..., Any], node: Path) -> None:

@@ -23,7 +23,7 @@ def test_directories_are_told_with_what_is_in_them() -> None:
     assert owner_lines(found, everything=False) == [
         "user ceph: uid 167 becomes 64045",
         "group ceph: gid 167 becomes 64045",
-        "Owners: 1,205 paths that are the node's would follow",
+        "Owners: 1,205 paths of the node's would follow",
         "  0:167 -> 0:64045  /srv/one\\n",
         "  167:167 -> 64045:64045  /var/lib/ceph and 3 paths below",
         "  0:167 -> 0:64045  1,200 paths in /var/log",

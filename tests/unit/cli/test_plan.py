@@ -64,7 +64,7 @@ BELOW       CHANGE    PATHS
 /usr/bin    delete        1
 /usr/bin    replace       1
 /usr/new\\n  create        1
-Kept: 1 paths that are the node's; --all lists them with their rules
+Kept: 1 path of the node's; --all lists them with their rules
 """
     )
 

@@ -193,6 +193,12 @@ def add_socket(_site: Site, tree: Path) -> None:
     os.mknod(tree / "run-socket", stat.S_IFSOCK | 0o600)
 
 
+def host_keys(_site: Site, tree: Path) -> None:
+    (tree / "etc/ssh").mkdir()
+    for kind in ("rsa", "ed25519"):
+        (tree / f"etc/ssh/ssh_host_{kind}_key").write_text("secret")
+
+
 def no_usr(_site: Site, tree: Path) -> None:
     shutil.rmtree(tree / "usr")
 
@@ -226,6 +232,13 @@ def broken_status(_site: Site, tree: Path) -> None:
             list_is_a_folder, [], 2, "SITE/library/excludes/base.exclude: cannot be read (Is a directory)", id="an unreadable list"
         ),
         pytest.param(add_socket, [], 4, "SITE/tree is not the root of a node: /run-socket is a socket", id="a socket in the tree"),
+        pytest.param(
+            host_keys,
+            [],
+            4,
+            "SITE/tree has what only one node may have: /etc/ssh/ssh_host_ed25519_key (and 1 more)",
+            id="host keys in the tree",
+        ),
         pytest.param(no_usr, [], 4, "SITE/tree is not the root of a node (no usr/ or no etc/ in it)", id="not a root"),
         pytest.param(no_shell, [], 4, "SITE/tree is not the root of a node: /bin/sh is missing", id="a root without a shell"),
         pytest.param(other_family, [], 4, "SITE/tree/usr/lib/os-release: neither of the debian nor of the rpm", id="another family"),

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from reprov.cli.tables import Table, human_count, human_files, human_size, human_time, labelled, print_json, print_table
+from reprov.cli.tables import Table, human_count, human_files, human_paths, human_size, human_time, labelled, print_json, print_table
 from reprov.domain.entry import Entry, Kind
 from reprov.domain.release import ReleaseId
 from reprov.errors import ExitCode
@@ -169,3 +169,4 @@ def test_human_time(seconds: float, text: str) -> None:
 
 def test_counts_have_thousands_separators() -> None:
     assert (human_count(1234567), human_files(1), human_files(1234)) == ("1,234,567", "1 file", "1,234 files")
+    assert (human_paths(1), human_paths(1234)) == ("1 path", "1,234 paths")

@@ -10,6 +10,7 @@ import pytest
 
 from reprov.domain.data_devices import Proving
 from reprov.domain.deployment import State
+from reprov.domain.merge import Conflict
 from reprov.domain.plan import Plan
 from reprov.domain.source import Source
 from reprov.errors import NeedsAttention, ProofFailed, Refused, ReprovError
@@ -45,8 +46,25 @@ def upgraded(plan: Plan = PLAN, state: State | None = State.COMMITTED) -> Upgrad
     return Upgraded(plan, state, 0.0093)
 
 
+def in_conflict(*beside: str) -> Plan:
+    """A plan with a conflict for each of these places of the release's."""
+    return replace(PLAN, conflicts=tuple(Conflict(f"etc/{new or 'x'}", "changed", a_file("x"), a_file("x"), new=new) for new in beside))
+
+
 ANSWERS = {
-    "installed": (upgraded(), ("1.1",), "base 1.1 is installed: 1 paths by 1 exchanges in 9 ms, 2.0 kB fetched\n"),
+    "installed": (upgraded(), ("1.1",), "base 1.1 is installed: 1 path by 1 exchange in 9 ms, 2.0 kB fetched\n"),
+    "installed with conflicts": (
+        upgraded(in_conflict("etc/f.reprov-new", "etc/g.reprov-new")),
+        ("1.1",),
+        "base 1.1 is installed: 1 path by 1 exchange in 9 ms, 2.0 kB fetched\n"
+        "2 paths that both sides changed: the node's stay; `reprov conflicts` lists them\n",
+    ),
+    "installed with a conflict that leaves nothing to settle": (
+        upgraded(in_conflict("etc/f.reprov-new", "")),
+        ("1.1",),
+        "base 1.1 is installed: 1 path by 1 exchange in 9 ms, 2.0 kB fetched\n"
+        "2 paths that both sides changed: the node's stay; `reprov conflicts` lists 1 of them, `reprov history --json` all\n",
+    ),
     "staged only": (
         upgraded(state=State.STAGED),
         ("1.1", "--stage-only"),

@@ -87,9 +87,10 @@ def test_a_group_of_several_names_is_the_one_that_is_called_like_the_user() -> N
     assert parse_ids_tables(table, "t").users["b"].group == "b"
 
 
-def test_nesting_without_end_is_refused() -> None:
-    with pytest.raises(InvalidInput, match=r"^t:1: not a literal: "):
-        parse_ids_tables("uids = " + "(" * 5000 + ")" * 5000, "t")
+@pytest.mark.parametrize("nesting", ["(" * 5000 + ")" * 5000, "-" * 200_000 + "1", "-" * 900 + "1", "[" * 100 + "x" + "]" * 100])
+def test_nesting_without_end_is_refused_in_a_few_words(nesting: str) -> None:
+    with pytest.raises(InvalidInput, match=r"^t:1: .*not a literal: .{3,80}$"):
+        parse_ids_tables("uids = {'a': " + nesting + "}\ngids = {}\n", "t")
 
 
 def test_an_imported_table_takes_homes_from_a_table_that_knows_them() -> None:

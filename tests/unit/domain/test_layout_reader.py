@@ -154,6 +154,21 @@ def with_partition(fields: str) -> str:
         ),
         pytest.param(TOP + "preserve:\n- {partuuid: 1-2}\n", "l:5: partuuid: '1-2' is no GUID", id="half a PARTUUID"),
         pytest.param(
+            with_partition("name: a, size: 1G, filesystem: ext4, mount: /proc/a"),
+            "l:4: mount: nothing of a disk is mounted at /proc/a before the system runs",
+            id="a mount in a directory of the kernel",
+        ),
+        pytest.param(
+            with_partition("name: a, size: 1G, filesystem: ext4, mount: /etc"),
+            "l:4: mount: nothing of a disk is mounted at /etc before the system runs",
+            id="a mount on the directory of fstab",
+        ),
+        pytest.param(
+            TOP.replace("ext4", "vfat"), "l:3: filesystem: vfat has neither owners nor links, and cannot be /", id="a root of vfat"
+        ),
+        pytest.param(with_partition("name: a, size: 299M, filesystem: xfs"), "l:4: size: xfs takes at least 300M", id="too little for XFS"),
+        pytest.param("[" * 100_000, "l:1: not a layout: nested too deep", id="a text that is meant to break the reader"),
+        pytest.param(
             TOP + "preserve:\n- {type: linux}\n",
             "l:5: preserve: type linux is also the layout's own partition 'root'",
             id="a rule that preserves what the layout formats",

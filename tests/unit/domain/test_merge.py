@@ -92,6 +92,7 @@ def f(content: str, mode: int = 0o644, name: str = "etc/f") -> dict[str, Entry]:
 
 NOTHING = etc()
 READ_WHOLE = "etc/x.d/f"
+LONG = "etc/" + "n" * 250
 
 WORLDS = {
     "nobody changed it": World(f("b"), f("b"), f("b"), {}),
@@ -415,17 +416,30 @@ WORLDS = {
         f("r"),
         {"etc/f": "node's: removed on the node", "etc/f.reprov-new": "node's: the release's, beside what stays the node's"},
     ),
+    "a name that leaves no room for another beside it": World(
+        f("b", name=LONG),
+        f("n", name=LONG),
+        f("r", name=LONG),
+        {LONG: "conflict: changed on both sides, and its name leaves no room for the release's beside it"},
+    ),
     "a .reprov-new that somebody edited is the node's": World(
         f("b"),
         etc(a_file("etc/f", "n"), a_file("etc/f.reprov-new", "x")),
         f("r"),
-        {"etc/f": "conflict: changed on both sides", "etc/f.reprov-new": "node's: only the node has it"},
+        {
+            "etc/f": "conflict: changed on both sides, and /etc/f.reprov-new is taken, so the release's is not written",
+            "etc/f.reprov-new": "node's: only the node has it",
+        },
     ),
     "a .reprov-new that the release has itself is a path like any other": World(
         f("b", name="etc/f.reprov-new"),
         etc(a_file("etc/f", "n"), a_file("etc/f.reprov-new", "b")),
         etc(a_file("etc/f", "r"), a_file("etc/f.reprov-new", "x")),
-        {"etc/f": "conflict: the node had it before the release brought it", "etc/f.reprov-new": "replace: content differs"},
+        {
+            "etc/f": "conflict: the node had it before the release brought it, "
+            "and /etc/f.reprov-new is taken, so the release's is not written",
+            "etc/f.reprov-new": "replace: content differs",
+        },
     ),
 }
 

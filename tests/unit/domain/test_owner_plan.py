@@ -8,7 +8,7 @@ from reprov.domain.account_ids import AccountKind, LeavingAccount, MovedId
 from reprov.domain.comparison import Blocker
 from reprov.domain.entry import is_below, parent_of
 from reprov.domain.owner_change import FoundFiles, Ids, Owned, OwnerChange, Unseen
-from reprov.domain.owner_plan import NO_OWNER_CHANGES, ChangeGroup, OwnerPlan, Running, grouped
+from reprov.domain.owner_plan import NO_OWNER_CHANGES, ChangeGroup, OwnerPlan, Running, grouped, ids_claimed
 
 USER = MovedId(AccountKind.USER, "ceph", 167, 64045)
 GROUP = MovedId(AccountKind.GROUP, "ceph", 167, 64045)
@@ -55,6 +55,23 @@ HOPELESS = {
         ),
     ),
 }
+
+
+def test_files_that_have_the_new_id_already_are_not_given_to_the_account() -> None:
+    found = FoundFiles((Owned("srv/x", Ids(64045, 167)), Owned("srv/y", Ids(1, 64045))), ())
+    problem = "is nobody's by the {} 64045, which ceph gets"
+    hint = "remove them, or give them to an account"
+    assert OwnerPlan.of((USER, GROUP), (), found, (USER, GROUP)).refusals(apply_chown=True) == (
+        Blocker("srv/x", problem.format("uid"), hint),
+        Blocker("srv/y", problem.format("gid"), hint),
+    )
+
+
+def test_an_id_is_claimed_unless_another_account_gives_it_up() -> None:
+    back = MovedId(AccountKind.USER, "other", 64045, 167)
+    gone = LeavingAccount(AccountKind.GROUP, "old", 64045, "why")
+    assert ids_claimed((USER, GROUP), ()) == (USER, GROUP)
+    assert ids_claimed((USER, GROUP, back), (gone,)) == ()
 
 
 @pytest.mark.parametrize(("found", "blocker"), HOPELESS.values(), ids=HOPELESS)

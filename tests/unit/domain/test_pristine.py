@@ -2,12 +2,14 @@
 
 import pytest
 
-from reprov.domain.pristine import Cleaning, cleaning_of, settled_mtime_ns
+from reprov.domain.pristine import UNNAMED_INITIATOR, Cleaning, cleaning_of, identity_in, settled_mtime_ns
+from tests.builders import a_file
 
 REMOVED = [
     "etc/ssh/ssh_host_rsa_key",
     "etc/ssh/ssh_host_ed25519_key.pub",
     "etc/hostname",
+    "etc/lvm/devices/system.devices",
     "etc/passwd-",
     "etc/cron.d/x.dpkg-old",
     "usr/bin/perl.dpkg-new",
@@ -51,6 +53,26 @@ def test_kept(path: str) -> None:
 @pytest.mark.parametrize("path", ["etc/machine-id", "var/log/wtmp", "var/log/lastlog"])
 def test_emptied(path: str) -> None:
     assert cleaning_of(path) is Cleaning.EMPTY
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "found"),
+    [
+        pytest.param("etc/ssh/ssh_host_rsa_key", "key", True, id="a host key"),
+        pytest.param("etc/lvm/devices/system.devices", "IDTYPE=", True, id="the disks that LVM may see"),
+        pytest.param("root/.ssh/authorized_keys", "key", True, id="who logs in as root"),
+        pytest.param("var/lib/systemd/random-seed", "", False, id="a seed of nothing"),
+        pytest.param("etc/hostname", "golden\n", False, id="a name, which every node has and keeps"),
+        pytest.param("etc/machine-id", "0" * 32 + "\n", True, id="a machine id"),
+        pytest.param("etc/machine-id", "", False, id="an empty machine id"),
+        pytest.param("etc/machine-id", "uninitialized\n", False, id="a machine id that is yet to be made"),
+        pytest.param("etc/iscsi/initiatorname.iscsi", "InitiatorName=iqn.x\n", True, id="the name of an initiator"),
+        pytest.param("etc/iscsi/initiatorname.iscsi", UNNAMED_INITIATOR.decode(), False, id="an initiator that is to name itself"),
+        pytest.param("usr/bin/sh", "x", False, id="any other file"),
+    ],
+)
+def test_who_a_tree_says_that_a_node_is(path: str, content: str, found: bool) -> None:
+    assert identity_in({path: a_file(path, content)}) == ((path,) if found else ())
 
 
 def test_what_the_build_wrote_gets_the_epoch_and_what_packages_shipped_keeps_its_time() -> None:

@@ -118,6 +118,15 @@ def test_what_is_missing_is_a_difference_and_what_is_new_is_said() -> None:
     assert [device.path for device in found.devices] == ["/dev/sdb"]
 
 
+def test_a_deep_proof_beside_one_that_is_not_says_which_bytes_nobody_compared() -> None:
+    shallow = proof(DEVICE)
+    deep = replace(shallow, is_deep=True)
+    said = "without --deep: no device is compared by every byte"
+    assert compare(deep, shallow).remarks == (f"the proof now was made {said}",)
+    assert compare(shallow, deep).remarks == (f"the earlier proof was made {said}",)
+    assert compare(deep, deep).remarks == compare(shallow, shallow).remarks == ()
+
+
 def test_names_that_moved_are_said_once() -> None:
     many = [replace(DEVICE, path=f"/dev/sd{letter}2", entry=replace(ENTRY, uuid=letter), wwn=letter) for letter in "abcde"]
     moved = [replace(device, path=device.path.replace("sd", "vd")) for device in many]

@@ -73,6 +73,12 @@ def test_a_root_has_no_problems() -> None:
     assert problems_of(MERGED | {os_release.path: os_release}) == ()
 
 
+def test_an_account_file_is_a_file() -> None:
+    """A node merges the entries of its own with the entries of a release."""
+    root = MERGED | tree(files=("etc/os-release",), etc__passwd="elsewhere", etc__group="elsewhere")
+    assert problems_of(root) == ("/etc/passwd is a link, not a file", "/etc/group is a link, not a file")
+
+
 def test_problems_are_named_by_path() -> None:
     assert problems_of(tree("usr", sockets=("usr/x\n",))) == (
         "/usr/x\\n is a socket",
