@@ -11,7 +11,7 @@ from reprov.adapters.held_disk import HeldDisk
 from reprov.adapters.partition_table import read_table
 from reprov.adapters.run import is_installed, run
 from reprov.adapters.signatures import probe, probe_at
-from reprov.domain.layout import OsPartition
+from reprov.domain.layout import OsDevice
 from reprov.domain.partition_plan import PartitionPlan
 from reprov.errors import Refused, ReprovError
 
@@ -52,15 +52,15 @@ def write_table(plan: PartitionPlan, disk: HeldDisk) -> None:
 
 def require_programs(plan: PartitionPlan) -> None:
     """Raise `Refused` unless everything that the plan runs is installed."""
-    commands = [("sfdisk",), ("partx",), *(command for partition, _ in plan.formatted() for command in partition.format_commands(""))]
+    commands = [("sfdisk",), ("partx",), *(command for device, _ in plan.formatted() for command in device.format_commands(""))]
     for program in dict.fromkeys(command[0] for command in commands):
         if not is_installed(program):
             raise Refused(f"{program} is not installed here", hint="nothing has been written")
 
 
-def make_filesystem(partition: OsPartition, device: str) -> None:
-    """Make the filesystem (or swap) of a partition of the layout."""
-    for command in partition.format_commands(device):
+def make_filesystem(made: OsDevice, device: str) -> None:
+    """Make the filesystem (or swap) of a partition or volume of the layout."""
+    for command in made.format_commands(device):
         run(command)
 
 

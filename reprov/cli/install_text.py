@@ -32,11 +32,8 @@ def install_lines(plan: InstallPlan, image: str) -> Iterator[str]:
 
 def install_question(plan: InstallPlan) -> str:
     """What the operator agrees to."""
-    fates = [planned.fate for planned in plan.partitions.partitions]
-    formatted, created = fates.count(Fate.FORMATTED), fates.count(Fate.CREATED)
-    done = [f"format {_partitions(formatted)} with all that is on them"] * bool(formatted) + [f"make {_partitions(created)}"] * bool(
-        created
-    )
+    formatted, created = (_counted(plan.partitions, fate) for fate in (Fate.FORMATTED, Fate.CREATED))
+    done = [f"format {formatted} with all that is on them"] * bool(formatted) + [f"make {created}"] * bool(created)
     return f"{plan.partitions.disk.path}: {' and '.join(done)}?"
 
 
@@ -60,6 +57,19 @@ def install_fields(plan: InstallPlan, image: str) -> dict[str, object]:
                 "mount": planned.os.mount if planned.os else "",
             }
             for planned in plan.partitions.partitions
+        ],
+        "volumes": [
+            {
+                "group": planned.os.group,
+                "name": planned.os.volume,
+                "fate": planned.fate,
+                "reason": planned.reason,
+                "size_bytes": planned.os.size_bytes,
+                "uuid": planned.uuid,
+                "filesystem": planned.os.filesystem,
+                "mount": planned.os.mount,
+            }
+            for planned in plan.partitions.volumes
         ],
         "identity": {
             "from": plan.old_root.entry.path if plan.old_root else "",
@@ -94,11 +104,13 @@ def _partition_table(plan: PartitionPlan) -> Table:
         (str(item.entry.number), _printable(item.entry.label), human_size(item.entry.sectors * plan.disk.sector_bytes), item.fate.value)
         for item in plan.partitions
     ]
+    cells += [(str(item.number), _printable(item.os.name), human_size(item.os.size_bytes), item.fate.value) for item in plan.volumes]
     used = sum(max((len(cell[column]) for cell in cells), default=0) for column in range(4)) + _GAPS
     width = max(_WIDTH - used, _LEAST_REASON_WIDTH)
     rows: list[tuple[str, ...]] = []
-    for cell, item in zip(cells, plan.partitions, strict=True):
-        first, *others = textwrap.wrap(_printable(item.reason), width, break_long_words=False, break_on_hyphens=False) or [""]
+    reasons = [*(item.reason for item in plan.partitions), *(item.reason for item in plan.volumes)]
+    for cell, reason in zip(cells, reasons, strict=True):
+        first, *others = textwrap.wrap(_printable(reason), width, break_long_words=False, break_on_hyphens=False) or [""]
         rows += [(*cell, first), *(("", "", "", "", other) for other in others)]
     return Table.of("> NR", "NAME", "> SIZE", "FATE", "WHY", rows=rows)
 
@@ -107,6 +119,14 @@ def _folded(label: str, text: str) -> Iterator[str]:
     indent = " " * (len(label) if label.startswith(" ") else 2)
     words = _printable(text)
     yield from textwrap.wrap(words, _WIDTH, initial_indent=label, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+
+
+def _counted(plan: PartitionPlan, fate: Fate) -> str:
+    """How many partitions and volumes have a fate; "" for none."""
+    partitions, volumes = (sum(item.fate is fate for item in items) for items in (plan.partitions, plan.volumes))
+    words = [_partitions(partitions)] * bool(partitions)
+    words += [f"{human_count(volumes)} volume{'' if volumes == 1 else 's'}"] * bool(volumes)
+    return " and ".join(words)
 
 
 def _partitions(count: int) -> str:

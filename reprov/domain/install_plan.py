@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from reprov.domain.layout import MIB, OsPartition
+from reprov.domain.layout import MIB, OsDevice
 from reprov.domain.partition_plan import Fate, PartitionPlan, PlannedPartition, Refusal
 
 ARCHIVE_NAME: Final = "reprov-identity.tar"
@@ -43,6 +43,10 @@ class InstallPlan:
             if mine.get(number) != theirs.get(number):
                 entry = (mine.get(number) or theirs[number]).entry
                 return f"partition {number} ({entry.label})"
+        volumes = [{item.os.name: replace(item, reason="") for item in plan.partitions.volumes} for plan in (self, other)]
+        for name in sorted(volumes[0].keys() | volumes[1].keys()):
+            if volumes[0].get(name) != volumes[1].get(name):
+                return f"volume {name}"
         same_disk = replace(self.partitions.disk, partitions=()) == replace(other.partitions.disk, partitions=())
         return "" if same_disk and not other.partitions.refusals else "the disk"
 
@@ -80,12 +84,13 @@ def with_findings(plan: PartitionPlan, found: Mapping[int, str]) -> PartitionPla
     return replace(plan, refusals=(*plan.refusals, *refusals))
 
 
-def in_mount_order(plan: PartitionPlan) -> tuple[tuple[OsPartition, int], ...]:
-    """The partitions of the system that are mounted, with their numbers: each after what it is mounted in."""
-    mounted = [(planned.os, planned.entry.number) for planned in plan.partitions if planned.os and planned.os.mount]
+def in_mount_order(plan: PartitionPlan) -> tuple[tuple[OsDevice, int], ...]:
+    """The partitions and volumes of the system that are mounted, with the numbers of the partitions: each after what it is mounted in."""
+    mounted: list[tuple[OsDevice, int]] = [(item.os, item.entry.number) for item in plan.partitions if item.os and item.os.mount]
+    mounted += [(volume.os, volume.number) for volume in plan.volumes if volume.os.mount]
     return tuple(sorted(mounted, key=lambda item: item[0].mount.strip("/").split("/") if item[0].mount != "/" else []))
 
 
-def mounted_below(partitions: Sequence[tuple[OsPartition, int]], point: str) -> tuple[tuple[OsPartition, int], ...]:
+def mounted_below(devices: Sequence[tuple[OsDevice, int]], point: str) -> tuple[tuple[OsDevice, int], ...]:
     """Those that are mounted at a mount point or somewhere in it."""
-    return tuple(item for item in partitions if item[0].mount == point or item[0].mount.startswith(f"{point.rstrip('/')}/"))
+    return tuple(item for item in devices if item[0].mount == point or item[0].mount.startswith(f"{point.rstrip('/')}/"))

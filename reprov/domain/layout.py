@@ -45,21 +45,59 @@ class OsPartition:
     """Absolute mount point; "" for none."""
     label: str = ""
     """Of the filesystem."""
+    group: str = ""
+    """The volume group that lies on it, and on nothing else; "" for a partition without LVM."""
 
     def format_commands(self, device: str) -> tuple[tuple[str, ...], ...]:
-        """The programs that make its filesystem, in order; none for a partition without one.
+        """The programs that make its filesystem, in order; none for a partition without one."""
+        return _format_commands(self, device)
 
-        Old signatures go first: those of btrfs, ZFS or RAID lie where another filesystem's mkfs does not write, and blkid names no
-        filesystem where it sees two.
-        """
-        if not self.filesystem:
-            return ()
-        options = {"btrfs": ("-q", "-f"), "ext4": ("-q", "-F"), "swap": (), "xfs": ("-q", "-f")}.get(self.filesystem)
-        if options is None:
-            options = ("-F", "32") if self.size_bytes >= _FAT32_FROM else ()
-        label = ("-n" if self.filesystem == "vfat" else "-L", self.label) if self.label else ()
-        program = "mkswap" if self.filesystem == "swap" else f"mkfs.{self.filesystem}"
-        return ("wipefs", "--quiet", "--all", device), (program, *options, *label, device)
+
+@dataclass(frozen=True, slots=True)
+class OsVolume:
+    """A logical volume of the operating system, in a group that lies on one of the layout's partitions."""
+
+    group: str
+    volume: str
+    """The name in the group."""
+    size_bytes: int
+    """A multiple of 1 MiB; LVM rounds up to whole extents, and a volume that is there already may be larger."""
+    filesystem: str
+    """One of `LABEL_BYTES`."""
+    mount: str = ""
+    """Absolute mount point, which is neither / nor one that is needed to boot; "" for none."""
+    label: str = ""
+    """Of the filesystem."""
+
+    @property
+    def name(self) -> str:
+        """`GROUP/VOLUME`, which is the name of no partition."""
+        return f"{self.group}/{self.volume}"
+
+    @property
+    def device(self) -> str:
+        """Its path while it is active, as the device mapper names it: hyphens of a name are doubled."""
+        return f"/dev/mapper/{self.group.replace('-', '--')}-{self.volume.replace('-', '--')}"
+
+    def format_commands(self, device: str) -> tuple[tuple[str, ...], ...]:
+        """The programs that make its filesystem, in order."""
+        return _format_commands(self, device)
+
+
+OsDevice = OsPartition | OsVolume
+
+
+def _format_commands(made: OsDevice, device: str) -> tuple[tuple[str, ...], ...]:
+    """Old signatures go first: those of btrfs, ZFS or RAID lie where another filesystem's mkfs does not write, and blkid names no
+    filesystem where it sees two."""
+    if not made.filesystem:
+        return ()
+    options = {"btrfs": ("-q", "-f"), "ext4": ("-q", "-F"), "swap": (), "xfs": ("-q", "-f")}.get(made.filesystem)
+    if options is None:
+        options = ("-F", "32") if made.size_bytes >= _FAT32_FROM else ()
+    label = ("-n" if made.filesystem == "vfat" else "-L", made.label) if made.label else ()
+    program = "mkswap" if made.filesystem == "swap" else f"mkfs.{made.filesystem}"
+    return ("wipefs", "--quiet", "--all", device), (program, *options, *label, device)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,3 +128,10 @@ class Layout:
     partitions: tuple[OsPartition, ...]
     """In the order in which missing ones are placed; exactly one is mounted at /."""
     preserve: tuple[Preserve, ...] = ()
+    volumes: tuple[OsVolume, ...] = ()
+    """In the order in which missing ones are made; each in the group of one of the partitions."""
+
+    @property
+    def devices(self) -> tuple[OsDevice, ...]:
+        """Partitions and volumes; no two have one name."""
+        return (*self.partitions, *self.volumes)

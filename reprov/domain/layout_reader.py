@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from reprov.domain.layout import LABEL_BYTES, MIB, DiskChoice, Layout, OsPartition, Preserve
+from reprov.domain.layout import LABEL_BYTES, MIB, DiskChoice, Layout, OsPartition, OsVolume, Preserve
 from reprov.domain.partition_types import CEPH_TYPES, GPT_TYPES, guid_of, name_of
 from reprov.errors import InvalidInput
 
@@ -17,6 +17,10 @@ _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._ -]{0,34}[A-Za-z0-9._-])?")
 _SIZE = re.compile(r"([1-9][0-9]{0,8})([MGT])")
 _MOUNT = re.compile(r"/|(/[A-Za-z0-9_][A-Za-z0-9._-]*)+")
 _LABEL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+_GROUP = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,62}")
+_VOLUME = re.compile(r"(?!snapshot|pvmove)(?!.*_[a-z]{1,2}(vol|data|meta|orig|log|image|spare))" + _GROUP.pattern)
+"""Without the names that lvm(8) keeps to itself."""
+_NEVER_ON_LVM = frozenset({"/", "/usr", "/boot", "/boot/efi", "/efi"})
 _BYTES = {"M": MIB, "G": MIB << 10, "T": MIB << 20}
 _NO_MOUNT = re.compile(r"/(dev|etc|proc|run|sys)(/.*)?")
 """What the kernel or the running system mounts itself, and /etc, which has the fstab."""
@@ -39,7 +43,7 @@ class LocatedText(Protocol):
 def read_layout(text: LocatedText) -> Layout:
     """The layout. Raises `InvalidInput` with file:line for anything that is none."""
     top = _Mapping(text, ())
-    top.only("disk", "partitions", "preserve")
+    top.only("disk", "partitions", "lvm", "preserve")
     partitions = tuple(_partition(item) for item in top.items("partitions"))
     if not partitions:
         raise text.invalid(("partitions",), "the layout names no partition of the operating system")
@@ -52,7 +56,9 @@ def read_layout(text: LocatedText) -> Layout:
         for partition in partitions:
             if (rule.type and rule.type == partition.type) or (rule.label and rule.label in (partition.name, partition.label)):
                 raise text.invalid(("preserve", index), f"preserve: {rule} is also the layout's own partition {partition.name!r}")
-    return Layout(_disk(_Mapping(text, ("disk",), "disk")), partitions, preserve)
+    layout = Layout(_disk(_Mapping(text, ("disk",), "disk")), partitions, preserve, tuple(_volumes(top, partitions)))
+    _refuse_volumes(text, layout)
+    return layout
 
 
 class _Mapping:
@@ -146,18 +152,71 @@ def _disk(item: _Mapping) -> DiskChoice:
 
 
 def _partition(item: _Mapping) -> OsPartition:
-    item.only("name", "type", "size", "filesystem", "mount", "label")
+    item.only("name", "type", "size", "filesystem", "mount", "label", "group")
     name = item.word("name", _NAME, "a partition name (at most 36 of A-Z a-z 0-9 . _ - and space)", required=True)
     guid, type_name = item.type(required=False)
-    filesystem = item.text("filesystem")
+    group = item.word("group", _GROUP, "a name of a volume group (A-Z a-z 0-9 . _ -)")
     if not guid:
-        type_name = "swap" if filesystem == "swap" else "linux"
+        type_name = "lvm" if group else "swap" if item.text("filesystem") == "swap" else "linux"
         guid = guid_of(type_name)
     if guid in CEPH_TYPES:
         raise item.invalid("type", f"type: {type_name} is Ceph's, and never a partition of the operating system (it can be preserved)")
+    if group and type_name != "lvm":
+        raise item.invalid("group", f"group: a partition of type {type_name} carries no volume group (type: lvm does)")
+    size_bytes = _size(item)
+    filesystem, mount, label = _filesystem(item, size_bytes)
+    if group and filesystem:
+        raise item.invalid("filesystem", f"filesystem: that of a volume; the partition carries the volume group {group}")
+    return OsPartition(name, guid, type_name, size_bytes, filesystem, mount, label, group)
+
+
+def _volumes(top: _Mapping, partitions: Sequence[OsPartition]) -> Iterator[OsVolume]:
+    groups = [partition.group for partition in partitions if partition.group]
+    for item in top.items("lvm"):
+        item.only("group", "name", "size", "filesystem", "mount", "label")
+        group = item.text("group", required=True)
+        if group not in groups:
+            near = difflib.get_close_matches(group, groups, n=1)
+            meant = f" (did you mean {near[0]!r}?)" if near else ""
+            raise item.invalid("group", f"group: no partition of the layout has 'group: {group}'{meant}")
+        name = item.word("name", _VOLUME, "a name that a volume can have (A-Z a-z 0-9 . _ -)", required=True)
+        size_bytes = _size(item)
+        item.text("filesystem", required=True)
+        filesystem, mount, label = _filesystem(item, size_bytes)
+        if mount in _NEVER_ON_LVM:
+            raise item.invalid("mount", f"mount: {mount} needs a partition of its own: what boots the node does not look into LVM")
+        yield OsVolume(group, name, size_bytes, filesystem, mount, label)
+
+
+def _refuse_volumes(text: LocatedText, layout: Layout) -> None:
+    """What volumes have in common with each other, with partitions, and with what is preserved."""
+    _refuse_twins(text, "group", [partition.group for partition in layout.partitions])
+    volumes = layout.volumes
+    if volumes and layout.disk.image:
+        raise text.invalid(("lvm",), "lvm: volumes are made on disks, not in images: this machine would have to activate them")
+    for index, partition in enumerate(layout.partitions):
+        if partition.group and all(volume.group != partition.group for volume in volumes):
+            raise text.invalid(("partitions", index, "group"), f"group: lvm names no volume of {partition.group!r}")
+    for index, volume in enumerate(volumes):
+        if volume.name in [other.name for other in volumes[:index]]:
+            raise text.invalid(("lvm", index, "name"), f"name: two volumes are {volume.name}")
+        if volume.mount and volume.mount in [other.mount for other in layout.devices[: len(layout.partitions) + index]]:
+            raise text.invalid(("lvm", index, "mount"), f"mount: something else has {volume.mount!r}, too")
+        for number, rule in enumerate(layout.preserve):
+            if rule.vg == volume.group or (rule.label and rule.label == volume.label):
+                raise text.invalid(("preserve", number), f"preserve: {rule} is also the layout's own volume {volume.name}")
+
+
+def _size(item: _Mapping) -> int:
     size = _SIZE.fullmatch(item.text("size", required=True))
     if not size:
         raise item.invalid("size", "size is a whole number of M, G or T (powers of 1024), as in 512M")
+    return int(size[1]) * _BYTES[size[2]]
+
+
+def _filesystem(item: _Mapping, size_bytes: int) -> tuple[str, str, str]:
+    """Filesystem, mount point and label."""
+    filesystem = item.text("filesystem")
     if filesystem and filesystem not in LABEL_BYTES:
         raise item.invalid("filesystem", f"filesystem: reprov makes no {filesystem!r} (known: {', '.join(LABEL_BYTES)})")
     mount = item.word("mount", _MOUNT, "an absolute mount point")
@@ -167,14 +226,14 @@ def _partition(item: _Mapping) -> OsPartition:
         raise item.invalid("mount", f"mount: nothing of a disk is mounted at {mount} before the system runs")
     if mount == "/" and filesystem == "vfat":
         raise item.invalid("filesystem", "filesystem: vfat has neither owners nor links, and cannot be /")
-    if filesystem == "xfs" and int(size[1]) * _BYTES[size[2]] < _LEAST_XFS_BYTES:
+    if filesystem == "xfs" and size_bytes < _LEAST_XFS_BYTES:
         raise item.invalid("size", f"size: xfs takes at least {_LEAST_XFS_BYTES // MIB}M")
     label = item.word("label", _LABEL, "a label (A-Z a-z 0-9 . _ -)")
     if label and not filesystem:
         raise item.invalid("label", "label: that of the filesystem, and there is none; the partition itself is called by its name")
     if len(label) > LABEL_BYTES.get(filesystem, 0):
         raise item.invalid("label", f"label: {filesystem} takes at most {LABEL_BYTES[filesystem]} bytes")
-    return OsPartition(name, guid, type_name, int(size[1]) * _BYTES[size[2]], filesystem, mount, label)
+    return filesystem, mount, label
 
 
 def _preserve(item: _Mapping) -> Preserve:

@@ -6,7 +6,7 @@ from typing import Final
 from reprov.domain.entry import is_below
 from reprov.domain.fstab import MountEntry, Needs, parse_fstab
 from reprov.domain.inventory import FstabLine
-from reprov.domain.layout import Layout, OsPartition
+from reprov.domain.layout import Layout, OsDevice
 
 HEADING: Final = "# The partitions of the operating system, as the layout of the last reprov install has them."
 _REST: Final = "# What the node had besides."
@@ -19,7 +19,7 @@ _HIDES_THE_SYSTEM: Final = frozenset({"/", "/boot", "/usr", "/var", "/var/lib"})
 def fstab_of(layout: Layout, uuids: Mapping[str, str], old: str, *, formatted: Collection[str] = ()) -> str:
     """The new /etc/fstab, from the old one; giving it its own result changes nothing.
 
-    `uuids` are those of the filesystems by the name of the layout's partition. `formatted` are sources in the old file
+    `uuids` are those of the filesystems by the name of the layout's partition or volume. `formatted` are sources in the old file
     (`UUID=...`, `/dev/sda3`) that led to a filesystem that is no more: see `sources_on`. A line that cannot be kept becomes a
     comment that says why, unless a line of the layout has taken its mount point. Other lines stay as they are, to the letter.
     """
@@ -40,25 +40,26 @@ def sources_on(lines: Iterable[FstabLine], devices: Collection[str]) -> frozense
 
 def _lines_of(layout: Layout, uuids: Mapping[str, str]) -> Iterator[str]:
     """What is mounted inside another one comes after it (so their names sort); swap comes last."""
-    mounted = [partition for partition in layout.partitions if partition.mount]
-    for partition in sorted(mounted, key=lambda partition: partition.mount):
-        yield _mount_line(partition, uuids[partition.name])
-    for partition in layout.partitions:
-        if partition.filesystem == "swap":
-            yield f"UUID={uuids[partition.name]} none swap sw 0 0"
+    mounted = [device for device in layout.devices if device.mount]
+    for device in sorted(mounted, key=lambda device: device.mount):
+        yield _mount_line(device, uuids[device.name])
+    for device in layout.devices:
+        if device.filesystem == "swap":
+            yield f"UUID={uuids[device.name]} none swap sw 0 0"
 
 
-def _mount_line(partition: OsPartition, uuid: str) -> str:
-    is_root = partition.mount == "/"
-    options = "errors=remount-ro" if is_root and partition.filesystem == "ext4" else _OPTIONS[partition.filesystem]
-    turn = 0 if partition.filesystem not in _CHECKED else 1 if is_root else 2
-    return f"UUID={uuid} {partition.mount} {partition.filesystem} {options} 0 {turn}"
+def _mount_line(device: OsDevice, uuid: str) -> str:
+    is_root = device.mount == "/"
+    options = "errors=remount-ro" if is_root and device.filesystem == "ext4" else _OPTIONS[device.filesystem]
+    turn = 0 if device.filesystem not in _CHECKED else 1 if is_root else 2
+    return f"UUID={uuid} {device.mount} {device.filesystem} {options} 0 {turn}"
 
 
 def _kept(layout: Layout, ours: Collection[str], old: str, formatted: Collection[str]) -> Iterator[str]:
-    taken = {partition.mount for partition in layout.partitions if partition.mount}
+    taken = {device.mount for device in layout.devices if device.mount}
     gone = {*formatted, *(f"PARTLABEL={partition.name}" for partition in layout.partitions if partition.filesystem)}
-    gone |= {f"LABEL={partition.label}" for partition in layout.partitions if partition.label}
+    gone |= {f"LABEL={device.label}" for device in layout.devices if device.label}
+    gone |= {path for volume in layout.volumes for path in (volume.device, f"/dev/{volume.name}")}
     lines = old.split("\n")
     entries = {line: entry for line in lines for entry in parse_fstab(line.encode("utf-8", "surrogateescape"))}
     elsewhere = {_place(entry) for entry in entries.values() if entry.is_mounted} - taken

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from reprov.domain.free_space import Area
 from reprov.domain.inventory import Disk, Partition, Table, TableKind
-from reprov.domain.layout import OsPartition
+from reprov.domain.layout import OsDevice, OsPartition, OsVolume
 from reprov.errors import Refused
 
 
@@ -47,6 +47,20 @@ class PlannedPartition:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedVolume:
+    """A logical volume of the layout as it will be; what happens to it, and why."""
+
+    fate: Fate
+    """That of the physical volume is its partition's: where that is created or formatted, the group is new."""
+    os: OsVolume
+    number: int
+    """Of the partition that it lies on."""
+    reason: str
+    uuid: str = ""
+    """Of a volume that is there; "" for one that is created."""
+
+
+@dataclass(frozen=True, slots=True)
 class PartitionPlan:
     """The whole plan for one disk."""
 
@@ -57,6 +71,8 @@ class PartitionPlan:
     new_table: Area | None = None
     """The usable sectors of the table that is made; None when there is one."""
     refusals: tuple[Refusal, ...] = ()
+    volumes: tuple[PlannedVolume, ...] = ()
+    """In the layout's order."""
 
     def require_accepted(self) -> None:
         """Raise `Refused` with the first refusal when there is one."""
@@ -65,12 +81,21 @@ class PartitionPlan:
             more = f" (and {others} more {'reason' if others == 1 else 'reasons'})" if others else ""
             raise Refused(first.message + more, hint=first.hint or None)
 
-    def formatted(self) -> Iterator[tuple[OsPartition, int]]:
-        """What gets a filesystem (`OsPartition.format_commands`), and the number of its partition. Raises `Refused`."""
+    def formatted(self) -> Iterator[tuple[OsDevice, int]]:
+        """What gets a filesystem (its `format_commands`), and the number of its partition. Raises `Refused`."""
         self.require_accepted()
         for planned in self.partitions:
             if planned.os and planned.os.filesystem and planned.fate in (Fate.FORMATTED, Fate.CREATED):
                 yield planned.os, planned.entry.number
+        for volume in self.volumes:
+            yield volume.os, volume.number
+
+    def groups(self) -> Iterator[tuple[str, PlannedPartition]]:
+        """The layout's volume groups, each with the partition that it lies on. Raises `Refused`."""
+        self.require_accepted()
+        for planned in self.partitions:
+            if planned.os and planned.os.group:
+                yield planned.os.group, planned
 
     def sfdisk_command(self, device: str) -> tuple[str, ...]:
         """The program that reads `script`; empty when the table stays as it is. Raises `Refused`.

@@ -11,12 +11,10 @@ from reprov.domain.layout import MIB, Layout, OsPartition, Preserve
 from reprov.domain.partition_plan import Fate, PartitionPlan, PlannedPartition, Refusal
 from reprov.domain.protected import SYSTEM_MOUNTS, DataRules, protected
 from reprov.domain.table_check import table_refusals
+from reprov.domain.volume_planner import VolumePlanner, content_refusal, group_on, group_refusals, new_group_refusals
 from reprov.errors import Refused
 
 _MOST_NUMBERS: Final = 128
-_NOT_OVERWRITTEN: Final = frozenset({"zfs_member", "VMFS", "VMFS_volume_member"})
-"""libblkid counts them as filesystems, but they are parts of something larger."""
-
 _FILES: Final = frozenset({DiskKind.IMAGE, DiskKind.LOOP})
 
 
@@ -60,7 +58,7 @@ def data_rules(layout: Layout) -> DataRules:
         types=frozenset(rule.type for rule in rules if rule.type),
         groups=frozenset(rule.vg for rule in rules if rule.vg),
         partuuids=frozenset(rule.partuuid for rule in rules if rule.partuuid),
-        system_mounts=SYSTEM_MOUNTS | {partition.mount.strip("/") for partition in layout.partitions if partition.mount},
+        system_mounts=SYSTEM_MOUNTS | {device.mount.strip("/") for device in layout.devices if device.mount},
     )
 
 
@@ -89,7 +87,12 @@ class _Planner:
         planned = [self._existing(entry, wanted.get(entry.label), times[entry.label]) for entry in self._disk.partitions]
         planned += self._created([partition for partition in self._layout.partitions if not times[partition.name]])
         planned.sort(key=lambda item: item.entry.number)
-        return PartitionPlan(self._disk, tuple(planned), self._new_table, tuple(self._refusals))
+        for item in planned:
+            if item.os and item.os.group and item.fate in (Fate.CREATED, Fate.FORMATTED):
+                self._refusals += new_group_refusals(item.os.group, self._inventory)
+        volumes = VolumePlanner(self._layout, self._inventory, self._disk.sector_bytes)
+        planned_volumes = tuple(volumes.plan(planned))
+        return PartitionPlan(self._disk, tuple(planned), self._new_table, (*self._refusals, *volumes.refusals), planned_volumes)
 
     def _existing(self, entry: Partition, wanted: OsPartition | None, times: int) -> PlannedPartition:
         if wanted is None:
@@ -99,18 +102,25 @@ class _Planner:
         if refusal:
             self._refusals.append(refusal)
             return PlannedPartition(Fate.REFUSED, entry, refusal.message, wanted)
-        if not wanted.filesystem:
+        if wanted.group and group_on(entry.path, self._inventory):
+            return PlannedPartition(Fate.KEPT, entry, f"physical volume of {wanted.group}", wanted)
+        if not wanted.filesystem and not wanted.group:
             return PlannedPartition(Fate.KEPT, entry, "has no filesystem to make", wanted)
         was = f"was {entry.content.type}" if entry.content else "held nothing known"
         larger = "" if self._bytes_of(entry) == wanted.size_bytes else f", larger than the layout's {_size(wanted.size_bytes)}"
-        return PlannedPartition(Fate.FORMATTED, entry, f"{wanted.filesystem}{_at(wanted)}; {was}{larger}", wanted)
+        return PlannedPartition(Fate.FORMATTED, entry, f"{_made_of(wanted)}; {was}{larger}", wanted)
 
     def _why_not_formatted(self, entry: Partition, wanted: OsPartition, times: int) -> Refusal | None:
         name = f"{entry.path} ({entry.label})"
         if times > 1:
             hint = "sfdisk --part-label gives one of them another"
             return Refusal(f"{name}: {times} partitions of {self._disk.path} have that name", hint)
-        if uses := uses_of(entry.path, self._inventory):
+        on_it = group_on(entry.path, self._inventory) if wanted.group else None
+        if on_it:
+            refusal = next(group_refusals(entry.path, wanted, self._layout, self._inventory), None)
+            if refusal:
+                return refusal
+        elif uses := uses_of(entry.path, self._inventory):
             hint = "install works from a rescue system, where nothing uses what is formatted"
             return Refusal(f"{name} is in use: {', '.join(uses)}", hint)
         if reasons := self._data.get(entry.path, ()):
@@ -124,13 +134,9 @@ class _Planner:
                 f"{name} has {_size(self._bytes_of(entry))}, and the layout wants {_size(wanted.size_bytes)}: {self._room_behind(entry)}",
                 f"nothing is moved or resized: write size: {self._bytes_of(entry) // MIB}M, or another name for a partition in free space",
             )
-        content = entry.content
-        if content and (content.type in _NOT_OVERWRITTEN or (content.usage != "filesystem" and content.type != "swap")):
-            return Refusal(
-                f"{name} holds {content.type}, which may be a part of something larger",
-                f"wipefs --all {entry.path} says that nobody needs it",
-            )
-        return None
+        if on_it is not None and entry.content and entry.content.type == "LVM2_member":
+            return None
+        return content_refusal(name, entry.path, entry.content)
 
     def _room_behind(self, entry: Partition) -> str:
         area = area_of(entry)
@@ -154,8 +160,7 @@ class _Planner:
             taken.append(area)
             numbers.add(number)
             entry = Partition("", number, area.first, area.sectors, partition.type, partition.type_name, label=partition.name)
-            reason = f"{partition.filesystem}{_at(partition)}" if partition.filesystem else "without filesystem"
-            yield PlannedPartition(Fate.CREATED, entry, reason, partition)
+            yield PlannedPartition(Fate.CREATED, entry, _made_of(partition), partition)
 
     def _no_room(self, partition: OsPartition, free: Sequence[Area]) -> Refusal:
         sectors = max((aligned(area, self._disk.sector_bytes).sectors for area in free), default=0)
@@ -203,8 +208,11 @@ def _is_there(rule: Preserve, inventory: Inventory) -> bool:
     )
 
 
-def _at(partition: OsPartition) -> str:
-    return f" at {partition.mount}" if partition.mount else ""
+def _made_of(partition: OsPartition) -> str:
+    if partition.group:
+        return f"physical volume of {partition.group}"
+    at = f" at {partition.mount}" if partition.mount else ""
+    return f"{partition.filesystem}{at}" if partition.filesystem else "without filesystem"
 
 
 def _size(size_bytes: int) -> str:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from reprov.adapters.held_disk import HeldDisk, held_disk
+from reprov.adapters.held_disk import held_disk
 from reprov.adapters.identity_archive import files_in
 from reprov.adapters.node_state import NodeState, write_durably
 from reprov.adapters.partition_writer import dump_table, make_filesystem, require_programs, uuid_of, write_table
@@ -15,6 +15,7 @@ from reprov.adapters.private_mounts import PrivateMounts, private_mounts, requir
 from reprov.adapters.proof import boot_id
 from reprov.adapters.release_reader import ReleaseFiles
 from reprov.adapters.source import fetch_release
+from reprov.adapters.volume_writer import require_lvm
 from reprov.domain.account_files import ACCOUNT_PATHS
 from reprov.domain.boot import firmwares_of, refuse_foreign_bios_boot
 from reprov.domain.device_names import DeviceNames
@@ -23,7 +24,7 @@ from reprov.domain.fstab import Needs, parse_fstab
 from reprov.domain.hop_proof import HopProof
 from reprov.domain.install_plan import InstallChoices, InstallPlan, in_mount_order, mounted_below
 from reprov.domain.inventory import Disk, FstabLine, Inventory
-from reprov.domain.layout import Layout, OsPartition
+from reprov.domain.layout import Layout, OsDevice
 from reprov.domain.new_fstab import fstab_of, sources_on
 from reprov.domain.ownership import Owner
 from reprov.domain.partition_plan import Fate
@@ -36,6 +37,7 @@ from reprov.errors import InvalidInput, NeedsAttention, Refused, ReprovError
 from reprov.events import Monitor, Note, phase
 from reprov.workflows.bootable import make_bootable
 from reprov.workflows.hop_proof import PROOF_FILE, require_proven
+from reprov.workflows.install_devices import InstallDevices, install_devices
 from reprov.workflows.install_identity import (
     Identity,
     check_room,
@@ -52,6 +54,7 @@ from reprov.workflows.upgrade import Upgraded, upgrade
 _OSD_DIRECTORIES = "var/lib/ceph/osd/"
 _KEPT = ("etc/machine-id", "etc/fstab")
 """What is in the new root before the release comes, and has to stay."""
+_LVM = ("usr/sbin/lvm", "sbin/lvm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +86,21 @@ def install(target: Target, plan: InstallPlan, wanted: Wanted, monitor: Monitor)
     """
     plan.partitions.require_accepted()
     require_programs(plan.partitions)
-    require_filesystems(partition.filesystem for partition in target.layout.partitions if partition.mount)
+    require_lvm(plan.partitions)
+    require_filesystems(device.filesystem for device in target.layout.devices if device.mount)
     found_disk = plan.partitions.disk
     path = found_disk.path
     rules = _rules(target, plan)
     inventory = target.inventory()
     before = prove_inventory(inventory, boot=boot_id(), rules=rules, monitor=monitor)
     require_proven(before, inventory.notes, "install what is missing, or take the device out")
-    with _held(plan) as (disk, mounts):
+    with _held(plan) as (devices, mounts):
         found = target.inventory()
         if change := plan.first_change(plan_for(target, found, wanted.choices)):
             raise Refused(f"{path} is not as it was when the plan was made: {change}", hint="something else is changing it; run it again")
-        disk.refuse_uses(item.entry for item in plan.partitions.partitions if item.fate is Fate.FORMATTED)
-        identity = find_identity(plan, disk, mounts, may_be_new=wanted.choices.may_be_new)
+        devices.disk.refuse_uses(item.entry for item in plan.partitions.partitions if item.fate is Fate.FORMATTED)
+        devices.activate()
+        identity = find_identity(plan, devices, mounts, may_be_new=wanted.choices.may_be_new)
         if identity.is_left:
             monitor.emit(Note("the node's identity is the one that an interrupted installation has kept"))
         check_room(identity, plan)
@@ -103,10 +108,10 @@ def install(target: Target, plan: InstallPlan, wanted: Wanted, monitor: Monitor)
         _keep_table(plan, wanted.table_copy, target.image or path, monitor)
         with _half_installed(target.image or path, monitor):
             with phase(monitor, "partitions", "Writing partitions"):
-                write_table(plan.partitions, disk)
-            root = _new_root(plan, disk, mounts, identity, monitor)
+                write_table(plan.partitions, devices.disk)
+            root = _new_root(plan, devices, mounts, identity, monitor)
             NodeState(root).create()
-            _write_fstab(target, plan, disk, found, root, identity)
+            _write_fstab(target, plan, devices, found, root, identity)
             upgraded = upgrade(root, wanted.source, release.role, release.version, stage_only=False, monitor=monitor)
             make_bootable(root, path, target.layout, monitor)
             mounts.close()
@@ -123,12 +128,16 @@ def _rules(target: Target, plan: InstallPlan) -> DataRules:
 
 
 @contextmanager
-def _held(plan: InstallPlan) -> Iterator[tuple[HeldDisk, PrivateMounts]]:
-    """The disk of the plan, locked, and a place of our own to mount it in."""
+def _held(plan: InstallPlan) -> Iterator[tuple[InstallDevices, PrivateMounts]]:
+    """The devices of the plan, whose disk is locked, and a place of our own to mount them in."""
     found = plan.partitions.disk
-    with private_mounts() as mounts, held_disk(found.path, found.sector_bytes) as disk:
+    with (
+        private_mounts() as mounts,
+        held_disk(found.path, found.sector_bytes) as disk,
+        install_devices(plan.partitions, disk) as devices,
+    ):
         try:
-            yield disk, mounts
+            yield devices, mounts
         finally:
             mounts.close()  # before the lock goes
 
@@ -159,6 +168,9 @@ def _release_of(wanted: Wanted, identity: Identity, layout: Layout, disk: Disk) 
         for path in _KEPT:
             if files.ownership.of(path, is_dir=False).owner is Owner.IMAGE:
                 raise Refused(f"the lists of {release} do not keep {show(path)}", hint="publish it with the list identity, too")
+        if layout.volumes and not any(path in files.manifest.entries for path in _LVM):
+            hint = "install a role with lvm2, or take the volumes out of the layout"
+            raise Refused(f"{release} has no /{_LVM[0]}, and the layout has volumes", hint=hint)
         _refuse_lists_that_lose(identity, release, files)
         if firmwares_of(layout):
             refuse_foreign_bios_boot(layout, disk.partitions)
@@ -196,49 +208,47 @@ def _keep_table(plan: InstallPlan, file: Path, disk: str, monitor: Monitor) -> N
     monitor.emit(Note(f"the partition table is kept: sfdisk {disk} < {named} puts it back"))
 
 
-def _new_root(plan: InstallPlan, disk: HeldDisk, mounts: PrivateMounts, identity: Identity, monitor: Monitor) -> Path:
+def _new_root(plan: InstallPlan, devices: InstallDevices, mounts: PrivateMounts, identity: Identity, monitor: Monitor) -> Path:
     """New filesystems, mounted as they will be, with the identity in them; it is nowhere else from then on."""
-    formatted = {number: partition for partition, number in plan.partitions.formatted()}
-    keeper = plan.keeper.entry.number if plan.keeper and not plan.archive and identity.archive else 0
+    keeper = plan.keeper if plan.keeper and not plan.archive and identity.archive else None
+    kept_on = keeper.os if keeper else None
     mounted = in_mount_order(plan.partitions)
-    later = mounted_below(mounted, formatted[keeper].mount) if keeper else ()
+    later = mounted_below(mounted, kept_on.mount) if kept_on else ()
     with phase(monitor, "filesystems", "Making filesystems"):
-        keep_identity(identity, plan, disk, mounts)
-        for number, partition in formatted.items():
-            if number != keeper:
-                make_filesystem(partition, _device(plan, disk, number))
+        keep_identity(identity, plan, devices, mounts)
+        devices.make_groups()
+        for device, number in plan.partitions.formatted():
+            if device != kept_on:
+                make_filesystem(device, devices.of(device, number))
     root = mounts.folder("root")
     with phase(monitor, "identity", "Restoring the node's identity"):
-        _mount(plan, disk, mounts, root, [item for item in mounted if item not in later])
+        _mount(devices, mounts, root, [item for item in mounted if item not in later])
         restore_identity(identity, root)
-        if keeper and identity.was_kept:
-            make_filesystem(formatted[keeper], _device(plan, disk, keeper))
-        _mount(plan, disk, mounts, root, later)
-        forget_archive(plan, root / formatted[keeper].mount.strip("/") if keeper else None)
+        if keeper and kept_on and identity.was_kept:
+            make_filesystem(kept_on, devices.of(kept_on, keeper.entry.number))
+        _mount(devices, mounts, root, later)
+        forget_archive(plan, root / kept_on.mount.strip("/") if kept_on else None)
     return root
 
 
-def _mount(plan: InstallPlan, disk: HeldDisk, mounts: PrivateMounts, root: Path, some: Sequence[tuple[OsPartition, int]]) -> None:
-    for partition, number in some:
-        point = root / partition.mount.strip("/")
+def _mount(devices: InstallDevices, mounts: PrivateMounts, root: Path, some: Sequence[tuple[OsDevice, int]]) -> None:
+    for device, number in some:
+        point = root / device.mount.strip("/")
         point.mkdir(mode=0o755, parents=True, exist_ok=True)
-        mounts.mount(_device(plan, disk, number), point, partition.filesystem, *private_options(partition))
+        mounts.mount(devices.of(device, number), point, device.filesystem, *private_options(device))
 
 
-def _device(plan: InstallPlan, disk: HeldDisk, number: int) -> str:
-    return disk.device_of(next(item.entry for item in plan.partitions.partitions if item.entry.number == number))
-
-
-def _write_fstab(target: Target, plan: InstallPlan, disk: HeldDisk, found: Inventory, root: Path, identity: Identity) -> None:
+def _write_fstab(target: Target, plan: InstallPlan, devices: InstallDevices, found: Inventory, root: Path, identity: Identity) -> None:
     """fstab by UUID, from that of the old root; before the upgrade, which keeps it and looks at whether its entries resolve."""
     file = root / "etc/fstab"
     old = file.read_bytes().decode("utf-8", "surrogateescape") if file.is_file() and not file.is_symlink() else ""
     names = DeviceNames((), found)
     lines = [FstabLine(entry, names.devices(entry.source)) for entry in parse_fstab(old.encode("utf-8", "surrogateescape"))]
     gone = sources_on(lines, {item.entry.path for item in plan.partitions.partitions if item.fate is Fate.FORMATTED})
+    gone |= devices.old_sources()
     if identity.is_left:  # the swap that it names was formatted by the installation that was interrupted
         gone |= {line.entry.source for line in lines if line.entry.needs is Needs.DEVICE and not (line.entry.is_mounted or line.devices)}
-    uuids = {partition.name: uuid_of(_device(plan, disk, number)) for partition, number in plan.partitions.formatted()}
+    uuids = {device.name: uuid_of(devices.of(device, number)) for device, number in plan.partitions.formatted()}
     new = fstab_of(target.layout, uuids, old, formatted=gone)
     if new != old:
         file.parent.mkdir(mode=0o755, exist_ok=True)
@@ -248,8 +258,8 @@ def _write_fstab(target: Target, plan: InstallPlan, disk: HeldDisk, found: Inven
 
 def _keep_proof(plan: InstallPlan, proof: HopProof) -> None:
     """Both sides in reprov's directory of the new root, as an upgrade keeps them."""
-    with _held(plan) as (disk, mounts):
+    with _held(plan) as (devices, mounts):
         root = mounts.folder("root")
         top = [item for item in in_mount_order(plan.partitions) if item[0].mount == "/"]
-        _mount(plan, disk, mounts, root, top)
+        _mount(devices, mounts, root, top)
         write_durably(NodeState(root).directory / PROOF_FILE, proof.to_json().encode())

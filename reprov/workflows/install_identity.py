@@ -14,15 +14,15 @@ from pathlib import Path
 
 from reprov.adapters import kernel
 from reprov.adapters.files import opened_directory
-from reprov.adapters.held_disk import HeldDisk
 from reprov.adapters.identity_archive import require_whole, restore, save
 from reprov.adapters.node_state import NodeState, sync_directory
 from reprov.adapters.partition_writer import make_filesystem
 from reprov.adapters.private_mounts import PrivateMounts
 from reprov.domain.install_plan import ARCHIVE_NAME, InstallPlan, in_mount_order
-from reprov.domain.layout import OsPartition
+from reprov.domain.layout import OsDevice
 from reprov.domain.partition_plan import Fate, PlannedPartition
 from reprov.errors import Refused, ReprovError
+from reprov.workflows.install_devices import InstallDevices
 
 _ROOTS = {"btrfs": ("ro",), "ext2": ("ro",), "ext3": ("ro", "noload"), "ext4": ("ro", "noload"), "xfs": ("ro", "norecovery", "nouuid")}
 """Filesystems that may hold a root, and how they are mounted without a byte being written to them."""
@@ -46,7 +46,7 @@ class Identity:
     """The archive lies on the keeper already."""
 
 
-def find_identity(plan: InstallPlan, disk: HeldDisk, mounts: PrivateMounts, *, may_be_new: bool) -> Identity:
+def find_identity(plan: InstallPlan, devices: InstallDevices, mounts: PrivateMounts, *, may_be_new: bool) -> Identity:
     """The node's identity, in memory. Nothing is written to the disk, but for what ext4 notes in a filesystem that it finds damaged.
 
     Raises `Refused` where there is none, unless the node may be new, and where the old root holds more than could be carried over;
@@ -57,12 +57,12 @@ def find_identity(plan: InstallPlan, disk: HeldDisk, mounts: PrivateMounts, *, m
     if plan.archive and Path(plan.archive).exists():
         require_whole(Path(plan.archive))
         return Identity(Path(plan.archive), is_left=True)
-    if plan.keeper and _take_from_keeper(plan.keeper, disk, mounts, archive):
+    if plan.keeper and _take_from_keeper(plan.keeper, devices, mounts, archive):
         require_whole(archive)
         return Identity(archive, is_left=True, was_kept=not plan.archive)
     role = ""
     if plan.old_root:
-        with _old_root(plan, disk, mounts) as root:
+        with _old_root(plan, devices, mounts) as root:
             if root is not None:
                 _refuse_half_restored(root, plan.old_root)
                 role = _role_of(root)
@@ -78,7 +78,7 @@ def find_identity(plan: InstallPlan, disk: HeldDisk, mounts: PrivateMounts, *, m
     return Identity(None, role)
 
 
-def keep_identity(identity: Identity, plan: InstallPlan, disk: HeldDisk, mounts: PrivateMounts) -> None:
+def keep_identity(identity: Identity, plan: InstallPlan, devices: InstallDevices, mounts: PrivateMounts) -> None:
     """Put the archive where a loss of power does not reach it. Its partition is formatted for that, unless the archive lies there."""
     if identity.archive is None:
         return
@@ -86,7 +86,7 @@ def keep_identity(identity: Identity, plan: InstallPlan, disk: HeldDisk, mounts:
         if identity.archive != Path(plan.archive):
             _copy(identity.archive, Path(plan.archive))
     elif plan.keeper and plan.keeper.os and not identity.was_kept:
-        device = disk.device_of(plan.keeper.entry)
+        device = devices.of(plan.keeper.os, plan.keeper.entry.number)
         make_filesystem(plan.keeper.os, device)
         point = mounts.folder("keeper")
         mounts.mount(device, point, plan.keeper.os.filesystem, *private_options(plan.keeper.os))
@@ -142,9 +142,9 @@ def forget_archive(plan: InstallPlan, keeper: Path | None) -> None:
         sync_directory(archive.parent)
 
 
-def private_options(partition: OsPartition) -> tuple[str, ...]:
+def private_options(device: OsDevice) -> tuple[str, ...]:
     """How a filesystem is mounted: vfat knows no owners, and must not show everybody what lies on it."""
-    return ("umask=0077",) if partition.filesystem == "vfat" else ()
+    return ("umask=0077",) if device.filesystem == "vfat" else ()
 
 
 def _refuse_half_restored(root: Path, old_root: PlannedPartition) -> None:
@@ -165,13 +165,13 @@ def _role_of(root: Path) -> str:
     return installed.role if installed else ""
 
 
-def _take_from_keeper(keeper: PlannedPartition, disk: HeldDisk, mounts: PrivateMounts, archive: Path) -> bool:
+def _take_from_keeper(keeper: PlannedPartition, devices: InstallDevices, mounts: PrivateMounts, archive: Path) -> bool:
     """Copy an archive that an interrupted install has left into memory; False when there is none."""
     content = keeper.entry.content
     if keeper.fate is not Fate.FORMATTED or content is None or not keeper.os or content.type != keeper.os.filesystem:
         return False
     point = mounts.folder("keeper-before")
-    mounts.mount(disk.device_of(keeper.entry), point, content.type, *_ROOTS.get(content.type, ("ro",)))
+    mounts.mount(devices.of(keeper.os, keeper.entry.number), point, content.type, *_ROOTS.get(content.type, ("ro",)))
     try:
         left = point / ARCHIVE_NAME
         if left.is_symlink() or not left.is_file():
@@ -183,21 +183,20 @@ def _take_from_keeper(keeper: PlannedPartition, disk: HeldDisk, mounts: PrivateM
 
 
 @contextmanager
-def _old_root(plan: InstallPlan, disk: HeldDisk, mounts: PrivateMounts) -> Iterator[Path | None]:
+def _old_root(plan: InstallPlan, devices: InstallDevices, mounts: PrivateMounts) -> Iterator[Path | None]:
     """The old root with those of its filesystems that are formatted with it; None when there is no filesystem that may be one."""
     top: Path | None = None
     points: list[Path] = []
-    planned = {item.entry.number: item for item in plan.partitions.partitions}
     try:
-        for partition, number in in_mount_order(plan.partitions):
-            content = planned[number].entry.content
-            if planned[number].fate is not Fate.FORMATTED or content is None or content.type not in _ROOTS:
+        for device, number in in_mount_order(plan.partitions):
+            content = devices.content_before(device, number)
+            if content is None or content.type not in _ROOTS:
                 continue
-            if partition.mount == "/":
+            if device.mount == "/":
                 top = point = mounts.folder("old")
-            elif top is None or (point := top / partition.mount.strip("/")) != point.resolve() or not point.is_dir():
+            elif top is None or (point := top / device.mount.strip("/")) != point.resolve() or not point.is_dir():
                 continue
-            _look_into(planned[number], content.type, point, disk, mounts)
+            _look_into(devices.of(device, number), content.type, point, mounts)
             points.append(point)
         yield top
     finally:
@@ -205,9 +204,8 @@ def _old_root(plan: InstallPlan, disk: HeldDisk, mounts: PrivateMounts) -> Itera
             mounts.unmount(point)
 
 
-def _look_into(item: PlannedPartition, filesystem: str, point: Path, disk: HeldDisk, mounts: PrivateMounts) -> None:
+def _look_into(device: str, filesystem: str, point: Path, mounts: PrivateMounts) -> None:
     """Mount without a byte being written. A filesystem that the kernel finds damaged is not formatted with what may be left on it."""
-    device = disk.device_of(item.entry)
     try:
         mounts.mount(device, point, filesystem, *_ROOTS[filesystem])
     except ReprovError as error:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from reprov.adapters import loop_image
+from reprov.adapters import loop_image, volume_writer
 from reprov.adapters.loop_image import attached_image
 from reprov.adapters.private_mounts import require_filesystems
 from reprov.cli import options
@@ -419,6 +419,20 @@ def test_a_disk_is_found_by_its_wwn_and_pinned_by_its_serial_number(lab: Install
         lab.install("1.0")
     assert lab.data() == before
     assert_installed(lab)
+
+
+def test_a_release_without_lvm_is_no_release_for_volumes(lab: InstallLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(volume_writer, "is_installed", lambda program: program == "lvm")
+    own = {"name": "system", "size": "24M", "group": "no-such-group"}
+    volumes = [{"group": "no-such-group", "name": "home", "size": "16M", "filesystem": "ext4", "mount": "/home"}]
+    lab.furnish(free_mib=32)
+    before = lab.image.read_bytes()
+    with attached(lab.image) as (loop,):
+        Disk(loop, monkeypatch)
+        lab.write_layout(disk={"wwn": "0x5001"}, partitions=[*LAYOUT["partitions"], own], lvm=volumes)
+        ran = lab.run("1.0", "--yes")
+    assert (ran.status, "base 1.0 has no /usr/sbin/lvm, and the layout has volumes" in ran.stderr) == (4, True), ran.stderr
+    assert lab.image.read_bytes() == before
 
 
 def test_a_mounted_partition_is_not_formatted(lab: InstallLab, monkeypatch: pytest.MonkeyPatch) -> None:

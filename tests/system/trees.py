@@ -238,6 +238,7 @@ packages:
   - openssh-server
   - fdisk
   - e2fsprogs
+  - lvm2
   - rsync
   - python3
   - python3-click

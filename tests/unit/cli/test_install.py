@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from reprov.cli import options
-from reprov.cli.install_text import install_lines
+from reprov.cli.install_text import install_fields, install_lines, install_question
 from reprov.domain.install_plan import InstallChoices, InstallPlan, plan_install
-from reprov.domain.inventory import Signature
-from reprov.domain.layout import Layout
+from reprov.domain.inventory import Inventory, LogicalVolume, PhysicalVolume, Signature, VolumeGroup
+from reprov.domain.layout import MIB, Layout, OsVolume
 from reprov.domain.partition_planner import plan_partitions
 from reprov.domain.proof_comparison import Compared, Comparison, Difference, Extent
 from reprov.domain.release import ReleaseId
@@ -106,6 +106,45 @@ def test_what_is_made_is_said() -> None:
         "  table     a new GPT with 2 partitions",
         "  identity  none: a new node",
     ]
+
+
+def test_volumes_stand_below_the_partitions() -> None:
+    system = replace(os_partition("system", 64, "", kind="lvm"), group="sys")
+    volumes = (OsVolume("sys", "log", 20 * MIB, "ext4", "/var/log"), OsVolume("sys", "swap", 8 * MIB, "swap"))
+    wanted = replace(layout(EFI, ROOT, system), volumes=volumes)
+    there = replace(
+        inventory(disk(*NODE.partitions, entry(6, 330, 64, "lvm", "system"))),
+        physical_volumes=(PhysicalVolume("/dev/sda6", "pv", "sys"),),
+        groups=(VolumeGroup("sys", "vg", 60 * MIB, 40 * MIB),),
+        volumes=(LogicalVolume("sys", "log", "lv", 20 * MIB, ("/dev/sda6",), "/dev/mapper/sys-log", content=EXT4),),
+    )
+    plan = made(wanted, there)
+    assert [*install_lines(plan, "")][-4:] == [
+        " 5  ceph data  524.3 MB  kept       GPT type ceph-osd-data",
+        " 6  system      67.1 MB  kept       physical volume of sys",
+        " 6  sys/log     21.0 MB  formatted  ext4 at /var/log; was ext4",
+        " 6  sys/swap     8.4 MB  created    swap",
+    ]
+    assert install_question(plan) == ("/dev/sda: format 2 partitions and 1 volume with all that is on them and make 1 volume?")
+    assert install_question(made(wanted, inventory(NODE))) == (
+        "/dev/sda: format 2 partitions with all that is on them and make 1 partition and 2 volumes?"
+    )
+    (log, swap) = json.loads(json.dumps(install_fields(plan, "")))["volumes"]
+    assert log == {
+        "group": "sys",
+        "name": "log",
+        "fate": "formatted",
+        "reason": "ext4 at /var/log; was ext4",
+        "size_bytes": 20 * MIB,
+        "uuid": "lv",
+        "filesystem": "ext4",
+        "mount": "/var/log",
+    }
+    assert (swap["name"], swap["fate"], swap["uuid"]) == ("swap", "created", "")
+
+
+def made(wanted: Layout, there: Inventory) -> InstallPlan:
+    return plan_install(plan_partitions(wanted, there), InstallChoices())
 
 
 def test_refusals_are_said_with_the_way_out() -> None:
@@ -201,5 +240,6 @@ def test_a_layout_that_is_none(machine: Machine, reprov: Reprov) -> None:
 
 def test_the_example_in_the_documentation_is_a_layout() -> None:
     example = install_plan.load_layout(Path(__file__).parents[3] / "docs/layout.yaml")
-    assert [partition.mount for partition in example.partitions] == ["/boot/efi", "", "/boot", "/", "/var", ""]
+    assert [partition.mount for partition in example.partitions] == ["/boot/efi", "", "/boot", "/", "/var", "", ""]
+    assert [volume.mount for volume in example.volumes] == ["/var/log", "/home"]
     assert len(example.preserve) == 4

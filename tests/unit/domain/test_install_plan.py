@@ -6,7 +6,7 @@ import pytest
 
 from reprov.domain.install_plan import InstallChoices, InstallPlan, in_mount_order, mounted_below, plan_install, with_findings
 from reprov.domain.inventory import Disk, Signature
-from reprov.domain.layout import OsPartition
+from reprov.domain.layout import MIB, OsPartition, OsVolume
 from reprov.domain.partition_planner import plan_partitions
 from tests.disk_builders import EFI, EXT4, ROOT, blank, disk, entry, inventory, layout, os_partition
 
@@ -73,6 +73,25 @@ def test_what_is_mounted_in_another_one_comes_after_it() -> None:
     assert [partition.mount for partition, _ in order] == ["/", "/boot", "/boot/efi", "/var", "/var/log"]
     assert [number for _, number in order] == [5, 3, 2, 4, 1]
     assert [partition.mount for partition, _ in mounted_below(order, "/boot")] == ["/boot", "/boot/efi"]
+
+
+def test_volumes_are_mounted_with_the_partitions_and_told_apart() -> None:
+    system = replace(os_partition("system", 64, "", kind="lvm"), group="sys")
+    volumes = (OsVolume("sys", "log", 8 * MIB, "ext4", "/var/log"), OsVolume("sys", "swap", 8 * MIB, "swap"))
+    wanted = replace(layout(EFI, ROOT, VAR, system), volumes=volumes)
+    plan, other = (
+        plan_install(plan_partitions(wanted, inventory(disk(EFI_ENTRY, ROOT_ENTRY, *more))), InstallChoices())
+        for more in ([], [entry(6, 500, 30, "linux", "var")])
+    )
+    order = in_mount_order(plan.partitions)
+    assert [(device.name, number) for device, number in order] == [("root", 2), ("efi", 1), ("var", 3), ("sys/log", 4)]
+    assert [device.name for device, _ in mounted_below(order, "/var")] == ["var", "sys/log"]
+    (log, swap) = plan.partitions.volumes
+    changed = replace(plan, partitions=replace(plan.partitions, volumes=(log, replace(swap, uuid="lv-1"))))
+    assert plan.first_change(changed) == "volume sys/swap"
+    assert plan.first_change(replace(plan, partitions=replace(plan.partitions, volumes=(log,)))) == "volume sys/swap"
+    assert plan.first_change(plan) == ""
+    assert plan.first_change(other) == "partition 3 (var)"
 
 
 def test_two_plans_are_the_same_whatever_their_reasons_are() -> None:

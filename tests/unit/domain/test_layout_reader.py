@@ -5,7 +5,7 @@ import json
 import pytest
 
 from reprov.domain.json_text import JsonText
-from reprov.domain.layout import MIB, DiskChoice, Layout, OsPartition, Preserve
+from reprov.domain.layout import MIB, DiskChoice, Layout, OsPartition, OsVolume, Preserve
 from reprov.domain.layout_reader import read_layout
 from reprov.domain.partition_types import guid_of
 from reprov.domain.yaml_text import YamlText
@@ -60,6 +60,106 @@ def test_rules_say_what_they_ask_for() -> None:
     ]
 
 
+LVM = """\
+disk: {serial: S}
+partitions:
+- {name: root, size: 1G, filesystem: ext4, mount: /}
+- {name: system, size: 60G, group: sys}
+lvm:
+- {group: sys, name: var, size: 30G, filesystem: xfs, mount: /var, label: v}
+- {group: sys, name: swap.1, size: 1G, filesystem: swap}
+"""
+
+
+def test_volumes() -> None:
+    found = read_layout(YamlText(LVM, "layout", "a layout"))
+    assert found.partitions[1] == OsPartition("system", guid_of("lvm"), "lvm", 61440 * MIB, group="sys")
+    assert found.volumes == (
+        OsVolume("sys", "var", 30720 * MIB, "xfs", "/var", "v"),
+        OsVolume("sys", "swap.1", 1024 * MIB, "swap"),
+    )
+    assert [device.name for device in found.devices] == ["root", "system", "sys/var", "sys/swap.1"]
+
+
+def lvm(old: str, new: str) -> str:
+    assert LVM.count(old) == 1
+    return LVM.replace(old, new)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        pytest.param(lvm("lvm:", "lvn:"), "l:5: unknown key 'lvn' (did you mean 'lvm'?)", id="the key with a typing error"),
+        pytest.param(lvm("label: v", "lable: v"), "l:6: unknown key 'lable' (did you mean 'label'?)", id="a key of a volume"),
+        pytest.param(
+            lvm("group: sys, name: var", "group: sis, name: var"),
+            "l:6: group: no partition of the layout has 'group: sis' (did you mean 'sys'?)",
+            id="a group that the layout does not make",
+        ),
+        pytest.param(lvm("group: sys, name: var", "name: var"), "l:6: 'group' is missing", id="no group"),
+        pytest.param(
+            lvm("size: 60G", "size: 60G, type: linux"),
+            "l:4: group: a partition of type linux carries no volume group (type: lvm does)",
+            id="a type that is not LVM's",
+        ),
+        pytest.param(
+            lvm("size: 60G", "size: 60G, filesystem: ext4"),
+            "l:4: filesystem: that of a volume; the partition carries the volume group sys",
+            id="a filesystem below LVM",
+        ),
+        pytest.param(
+            lvm("group: sys}", "group: -f}"), "l:4: group: '-f' is not a name of a volume group (A-Z a-z 0-9 . _ -)", id="an option"
+        ),
+        pytest.param(
+            lvm("name: var", "name: var_tmeta"),
+            "l:6: name: 'var_tmeta' is not a name that a volume can have (A-Z a-z 0-9 . _ -)",
+            id="a name that LVM keeps to itself",
+        ),
+        pytest.param(lvm("name: swap.1", "name: var"), "l:7: name: two volumes are sys/var", id="two of one name"),
+        pytest.param(
+            lvm("filesystem: swap", "filesystem: ext4, mount: /var"), "l:7: mount: something else has '/var', too", id="one mount"
+        ),
+        pytest.param(lvm("size: 1G, filesystem: swap", "size: 1G"), "l:7: 'filesystem' is missing", id="a volume without filesystem"),
+        pytest.param(lvm("size: 30G", "size: 30X"), "l:6: size is a whole number of M, G or T (powers of 1024), as in 512M", id="no size"),
+        *(
+            pytest.param(
+                lvm("mount: /var", f"mount: {mount}"),
+                f"l:6: mount: {mount} needs a partition of its own: what boots the node does not look into LVM",
+                id=f"{mount} on LVM",
+            )
+            for mount in ("/", "/usr", "/boot", "/boot/efi", "/efi")
+        ),
+        pytest.param(
+            lvm("lvm:", "- {name: more, size: 1G, group: sys}\nlvm:"),
+            "l:5: group: two partitions have 'sys'",
+            id="two physical volumes of one group",
+        ),
+        pytest.param(
+            lvm("lvm:", "- {name: more, size: 1G, group: more}\nlvm:"), "l:5: group: lvm names no volume of 'more'", id="an empty group"
+        ),
+        pytest.param(
+            lvm("serial: S", "image: i"),
+            "l:5: lvm: volumes are made on disks, not in images: this machine would have to activate them",
+            id="an image",
+        ),
+        pytest.param(
+            LVM + "preserve:\n- {vg: sys}\n",
+            "l:9: preserve: volume group sys is also the layout's own volume sys/var",
+            id="a rule that preserves the layout's group",
+        ),
+        pytest.param(
+            LVM + "preserve:\n- {label: v}\n",
+            "l:9: preserve: label v is also the layout's own volume sys/var",
+            id="a label that preserves the layout's volume",
+        ),
+    ],
+)
+def test_mistakes_with_volumes(text: str, message: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        read_layout(YamlText(text, "l", "a layout"))
+    assert caught.value.message == message
+
+
 TOP = "disk: {serial: S}\npartitions:\n- {name: root, size: 1G, filesystem: ext4, mount: /}\n"
 
 
@@ -72,7 +172,7 @@ def with_partition(fields: str) -> str:
     [
         pytest.param("- a\n", "l:1: a layout is a list of 'key: value' lines", id="no mapping at all"),
         pytest.param(TOP + "preserv: []\n", "l:4: unknown key 'preserv' (did you mean 'preserve'?)", id="a key with a typing error"),
-        pytest.param(TOP + "lvm: {}\n", "l:4: unknown key 'lvm' (known: disk, partitions, preserve)", id="a key like no other"),
+        pytest.param(TOP + "zpool: {}\n", "l:4: unknown key 'zpool' (known: disk, partitions, lvm, preserve)", id="a key like no other"),
         pytest.param("partitions: []\n", "l:1: the layout names no partition of the operating system", id="no partitions"),
         pytest.param("partitions: {a: b}\n", "l:1: partitions is a list", id="partitions that are no list"),
         pytest.param("partitions:\n- root\n", "l:2: an entry of partitions is made of keys and values", id="a partition that is a word"),

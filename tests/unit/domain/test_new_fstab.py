@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from reprov.domain.fstab import MountEntry, parse_fstab
 from reprov.domain.inventory import FstabLine
-from reprov.domain.layout import Layout
+from reprov.domain.layout import MIB, Layout, OsVolume
 from reprov.domain.new_fstab import HEADING, fstab_of, sources_on
 from tests.disk_builders import EFI, ROOT, layout, os_partition
 
@@ -150,3 +150,21 @@ def test_a_second_run_changes_nothing(wanted: Layout, old: str) -> None:
     uuids: Mapping[str, str] = UUIDS
     once = fstab_of(wanted, uuids, old, formatted={"UUID=old"})
     assert fstab_of(wanted, uuids, once, formatted={"UUID=old"}) == once
+
+
+def test_volumes_stand_in_the_order_of_their_mount_points_and_their_old_lines_are_gone() -> None:
+    volumes = (OsVolume("sys-1", "swap", MIB, "swap"), OsVolume("sys-1", "var", MIB, "xfs", "/var", "v"))
+    wanted = replace(layout(ROOT, SRV), volumes=volumes)
+    old = "/dev/mapper/sys--1-swap none swap sw 0 0\n/dev/sys-1/var /data xfs defaults 0 0\nLABEL=v /v xfs\n/dev/sys-1/home /home xfs\n"
+    assert fstab_of(wanted, {"root": "r-1", "srv": "x-1", "sys-1/swap": "s-1", "sys-1/var": "v-1"}, old) == (
+        f"{HEADING}\n"
+        "UUID=r-1 / ext4 errors=remount-ro 0 1\n"
+        "UUID=x-1 /srv xfs defaults 0 0\n"
+        "UUID=v-1 /var xfs defaults 0 0\n"
+        "UUID=s-1 none swap sw 0 0\n"
+        "# What the node had besides.\n"
+        "# Formatted by reprov install: /dev/mapper/sys--1-swap none swap sw 0 0\n"
+        "# Formatted by reprov install: /dev/sys-1/var /data xfs defaults 0 0\n"
+        "# Formatted by reprov install: LABEL=v /v xfs\n"
+        "/dev/sys-1/home /home xfs\n"
+    )
