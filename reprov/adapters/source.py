@@ -1,5 +1,6 @@
 """Getting releases and file contents from a source with the rsync program, always into root's own directories."""
 
+import os
 import re
 import shlex
 import shutil
@@ -8,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+from reprov.adapters.files import opened_directory
 from reprov.adapters.run import CommandFailed, run, spawn
 from reprov.domain.entry import show
 from reprov.domain.release import ReleaseId
@@ -95,7 +97,7 @@ def fetch_contents(
     argv = (*_rsync(source), *_CONTENT_OPTIONS, source.trees, f"{destination}/")
     # What stands before "/./" is where to look, what stands behind is the name here (rsync(1), --relative).
     beginning = f"{release.path}/{folder}".removesuffix("/") + "/./"
-    with tempfile.TemporaryFile() as names, tempfile.TemporaryFile() as complaints:
+    with opened_directory(destination) as here, tempfile.TemporaryFile() as names, tempfile.TemporaryFile() as complaints:
         names.writelines(f"{beginning}{path}\0".encode("utf-8", "surrogateescape") for path in sorted(paths))
         names.seek(0)
         with spawn(argv, stdin=names, stderr=complaints) as process:
@@ -106,17 +108,25 @@ def fetch_contents(
             # way, and sends it again); when it copies from a directory, the half that names is well ahead of the one that writes.
             for line in process.stdout:
                 named.append(_named_in(line))
-                while named and (named[0] not in missing or (destination / named[0]).exists()):
+                while named and (named[0] not in missing or _is_there(named[0], here)):
                     _tell(named.popleft(), missing, on_file)
             status = process.wait()
         complaints.seek(0)
         if status:
             raise _explained(CommandFailed(argv, status, complaints.read()), source)
-    for path in sorted(missing):
-        if (destination / path).exists():
-            _tell(path, missing, on_file)
+        for path in sorted(missing):
+            if _is_there(path, here):
+                _tell(path, missing, on_file)
     if missing:
         raise ReprovError(f"{source.text} did not send {show(min(missing))}", hint="run it again; the node is as it was")
+
+
+def _is_there(path: str, dir_fd: int) -> bool:
+    try:
+        os.stat(path, dir_fd=dir_fd)
+    except OSError:
+        return False
+    return True
 
 
 def _tell(path: str, missing: set[str], on_file: Callable[[str], None]) -> None:

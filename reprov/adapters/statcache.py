@@ -13,6 +13,7 @@ import sys
 from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from reprov.domain.entry import Entry
@@ -23,6 +24,7 @@ from reprov.errors import InvalidInput
 CACHE_FORMAT = 2
 # Device and inode numbers use all 64 bits on some filesystems (bcachefs, btrfs, NFS); a ctime before 1970 is negative.
 _COLUMNS = ("Q", "Q", "q", "q")
+_signature_of = partial(tuple.__new__, Signature)  # what `Signature._make` does, without a call of Python's for each of 80,000
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,6 @@ def load(file: Path, base: Manifest | None, base_digest: str) -> StatCache:
             return EMPTY
         known = {path: base_entries[path] for path in paths[: head["clean"]]}
         known.update(others)
-        return StatCache(known, dict(zip(paths, map(Signature._make, zip(*numbers, strict=True)), strict=True)))
+        return StatCache(known, dict(zip(paths, map(_signature_of, zip(*numbers, strict=True)), strict=True)))
     except (OSError, ValueError, KeyError, TypeError, InvalidInput):
         return EMPTY

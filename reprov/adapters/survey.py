@@ -3,7 +3,6 @@
 import os
 import stat
 from collections.abc import Collection, Mapping
-from contextlib import suppress
 from typing import Final
 
 from reprov.adapters.files import digest_at, kind_of, opened_directory, read_entry
@@ -215,9 +214,14 @@ class _Surveyor:
         if self.progress:
             self.progress.advance(files=len(items))
         for name, path in deeper:
-            # A directory that has gone by now was seen; that it lacks everything is for the look before the commit to notice.
-            with suppress(FileNotFoundError), opened_directory(name, dir_fd=dir_fd) as fd:
+            try:
+                fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=dir_fd)
+            except FileNotFoundError:
+                continue  # that a directory which was seen lacks everything by now is for the look before the commit to notice
+            try:
                 self.visit(fd, path + "/", os.fstat(fd).st_dev if path in self.volumes else device)
+            finally:
+                os.close(fd)
 
     def hash_unknown(self) -> None:
         """Give every file its digest; hard links are read once, files that have gone meanwhile are forgotten."""

@@ -1,5 +1,6 @@
 """What an upgrade changes of every path of a node, and why: the decision that everything after it only carries out."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -174,11 +175,8 @@ class _Comparer:
             # What is the node's, and what lies on another filesystem, cannot be a name of the same inode.
             if entry.link_group and (path in self.changes or (path in self.scan.entries and not self._is_the_nodes(path))):
                 wanted.setdefault((self.scan.volume_of(path), entry.link_group), []).append(path)
-        seen: set[tuple[int, ...]] = set()
-        several: set[tuple[int, ...]] = set()
-        for signature in self.scan.signatures.values():
-            inode = signature[:2]
-            (several if inode in seen else seen).add(inode)
+        inodes = Counter([signature[:2] for signature in self.scan.signatures.values()])
+        several = {inode for inode, names in inodes.items() if names > 1}
         shared: dict[tuple[int, ...], list[str]] = {}
         for path, signature in self.scan.signatures.items() if several else ():
             if signature[:2] in several and path in self.target and not self._is_the_nodes(path) and self.target[path].kind is Kind.FILE:
