@@ -45,7 +45,7 @@ def save(root_fd: int, archive: Path) -> tuple[str, ...]:
     formatting would destroy although it cannot be saved (`find_identity`).
     """
     found = find_identity(root_fd)
-    with _written_atomically(archive) as file:
+    with written_atomically(archive) as file:
         _write(root_fd, found, file)
     if _entries_in(archive) != found:
         raise ReprovError(f"{archive} does not hold what was read", hint="something is writing to the root, or the disk is not sound")
@@ -91,21 +91,8 @@ def restore(archive: Path, root_fd: int) -> tuple[str, ...]:
     return tuple(entry.path for entry in entries)
 
 
-class _Hashing:
-    """A file that is written once from its beginning to its end, and knows the digest of what was written."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.digest = hashlib.sha256()
-
-    def write(self, content: bytes) -> int:
-        """As `io.BufferedWriter` does."""
-        self.digest.update(content)
-        return self._file.write(content)
-
-
 @contextmanager
-def _written_atomically(target: Path) -> Iterator[BinaryIO]:
+def written_atomically(target: Path) -> Iterator[BinaryIO]:
     """A new file of root's alone that takes the place of the target, durably, when the block was left without an error."""
     incoming = target.with_name(f".{target.name}.incoming")
     incoming.unlink(missing_ok=True)
@@ -121,6 +108,19 @@ def _written_atomically(target: Path) -> Iterator[BinaryIO]:
         raise
     with opened_directory(target.parent) as directory_fd:
         os.fsync(directory_fd)
+
+
+class _Hashing:
+    """A file that is written once from its beginning to its end, and knows the digest of what was written."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.digest = hashlib.sha256()
+
+    def write(self, content: bytes) -> int:
+        """As `io.BufferedWriter` does."""
+        self.digest.update(content)
+        return self._file.write(content)
 
 
 def _write(root_fd: int, found: tuple[Entry, ...], file: BinaryIO) -> None:

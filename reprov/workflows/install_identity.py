@@ -14,7 +14,7 @@ from pathlib import Path
 
 from reprov.adapters import kernel
 from reprov.adapters.files import opened_directory
-from reprov.adapters.identity_archive import require_whole, restore, save
+from reprov.adapters.identity_archive import require_whole, restore, save, written_atomically
 from reprov.adapters.node_state import NodeState, sync_directory
 from reprov.adapters.partition_writer import make_filesystem
 from reprov.adapters.private_mounts import PrivateMounts
@@ -217,15 +217,5 @@ def _look_into(device: str, filesystem: str, point: Path, mounts: PrivateMounts)
 
 def _copy(source: Path, target: Path) -> None:
     """A copy that is whole, or not there under that name."""
-    temporary = target.with_name(f".{target.name}.new")
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-        with source.open("rb") as old, os.fdopen(descriptor, "wb") as new:
-            shutil.copyfileobj(old, new)
-            new.flush()
-            os.fsync(new.fileno())
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    sync_directory(target.parent)
+    with source.open("rb") as old, written_atomically(target) as new:
+        shutil.copyfileobj(old, new)
