@@ -143,8 +143,15 @@ def _joined(groups: Iterable[ChangeGroup]) -> Iterator[ChangeGroup]:
 
 
 def _concerns(change: OwnerChange, moved: MovedId) -> bool:
-    field = 0 if moved.kind is AccountKind.USER else 1
-    return change.before[field] == moved.live_id or any(WantedIds.of([moved]).are_in(acl.before) for acl in change.acls)
+    return _id_of(change.before, moved.kind) == moved.live_id or any(WantedIds.of([moved]).are_in(acl.before) for acl in change.acls)
+
+
+def _id_of(owner: Ids, kind: AccountKind) -> int:
+    return owner.uid if kind is AccountKind.USER else owner.gid
+
+
+def _paths_with(kind: AccountKind, number: int, found: Sequence[Owned]) -> list[str]:
+    return [owned.path for owned in found if _id_of(owned.owner, kind) == number]
 
 
 def _and_more(paths: Sequence[str]) -> str:
@@ -167,9 +174,7 @@ def _blockers_of_two_ways(moved: Sequence[MovedId]) -> Iterator[Blocker]:
 
 def _blockers_of_leaving(leaving: Sequence[LeavingAccount], found: Sequence[Owned]) -> Iterator[Blocker]:
     for account in leaving:
-        field = 0 if account.kind is AccountKind.USER else 1
-        paths = [owned.path for owned in found if owned.owner[field] == account.id]
-        if paths:
+        if paths := _paths_with(account.kind, account.id, found):
             yield Blocker(
                 paths[0],
                 f"{_and_more(paths)} {account.name}'s ({account.kind.id_name} {account.id}), which cannot stay: {account.reason}",
@@ -179,9 +184,7 @@ def _blockers_of_leaving(leaving: Sequence[LeavingAccount], found: Sequence[Owne
 
 def _blockers_of_claims(claimed: Sequence[MovedId], found: Sequence[Owned]) -> Iterator[Blocker]:
     for item in claimed:
-        field = 0 if item.kind is AccountKind.USER else 1
-        paths = [owned.path for owned in found if owned.owner[field] == item.new_id]
-        if paths:
+        if paths := _paths_with(item.kind, item.new_id, found):
             yield Blocker(
                 paths[0],
                 f"{_and_more(paths)} nobody's by the {item.kind.id_name} {item.new_id}, which {item.name} gets",

@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 
 from reprov.adapters.device_filter import DeviceFilter, Stopped, device_filter
 from reprov.adapters.device_hold import held, numbers_of
+from reprov.adapters.files import opened_directory
 from reprov.adapters.guard_askers import command_line, look_at, parent_of
 from reprov.adapters.guard_space import GuardSpace, guard_space
 from reprov.adapters.guard_wrappers import Wrappers, wrappers
@@ -146,17 +147,8 @@ def guarded(inventory: Inventory, root: Path, *, rules: DataRules = NO_RULES) ->
     with ExitStack() as stack:
         stack.enter_context(held(kept.to_hold))
         space = stack.enter_context(guard_space(root))
-        with _opened(space.cgroup) as cgroup_fd:
+        with opened_directory(space.cgroup) as cgroup_fd:
             stopping = stack.enter_context(device_filter(cgroup_fd, numbers))
         asking = stack.enter_context(wrappers(space))
         space.share_mounts()
         yield Guard(space, asking, stopping, kept, numbers)
-
-
-@contextmanager
-def _opened(folder: Path) -> Iterator[int]:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        yield fd
-    finally:
-        os.close(fd)

@@ -48,9 +48,9 @@ def node_owns(
         owner = ownership.of(path, is_dir=is_dir).owner
         if owner not in SHARED or stays(path):
             return True
-        original = original_of(path)
         if path not in target and lies_unread(path):
             return True
+        original = original_of(path)
         if path in target or (original and (parent_of(original) in target or parent_of(original) in base)):
             return False
         return (owner is Owner.MERGE and path not in base) or promised.of(path, is_dir=is_dir).owner is Owner.KEEP
