@@ -13,12 +13,12 @@ from reprov.adapters.settling import settling
 from reprov.adapters.unsettled import read_content, read_unsettled
 from reprov.domain.conflicts import Settlement, Take, Unsettled, settle, unsettled_in
 from reprov.domain.entry import Entry, Kind, show
+from reprov.domain.ground import find_ground
 from reprov.domain.release import ReleaseId
 from reprov.domain.unified import LARGEST_BYTES, is_text, unified
 from reprov.errors import InvalidInput, Refused
 from reprov.events import Monitor
 from reprov.workflows.node import Node, changing_node, disk_errors_in_words, inspect_node
-from reprov.workflows.plan import sort_mounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def _installed(node: Node) -> ReleaseFiles:
 
 
 def _look(root: Path, installed: ReleaseFiles) -> tuple[Unsettled, ...]:
-    _, fences = sort_mounts(read_mounts(root), installed)
+    fences = find_ground(read_mounts(root), installed.release.filesystems, installed.manifest.entries).fences
     with opened_directory(root) as root_fd:
         return unsettled_in(read_unsettled(root_fd, installed.manifest.entries, installed.ownership, set(fences)))
 

@@ -25,7 +25,6 @@ from reprov.domain.comparison import Blocker, Change, compare
 from reprov.domain.data_devices import DataDevices, Proving
 from reprov.domain.entry import Entry, Kind, is_below, parent_of, show
 from reprov.domain.ground import find_ground
-from reprov.domain.mounts import Mount
 from reprov.domain.ownership import Owner, Promises
 from reprov.domain.placement import costs, find_placements
 from reprov.domain.plan import Plan, blockers_of_space
@@ -194,12 +193,6 @@ def prepared(
 def refuse_blocked(plan: Plan) -> None:
     """Raise `Refused` with the first blocker of a plan that has any."""
     refuse(plan.blockers, more=" (and {} more: see `reprov plan`)")
-
-
-def sort_mounts(mounts: tuple[Mount, ...], target: ReleaseFiles) -> tuple[list[str], list[str]]:
-    """Which mount points hold what the release manages, and which are none of its business."""
-    ground = find_ground(mounts, target.release.filesystems, target.manifest.entries)
-    return [*ground.volumes], [*ground.fences]
 
 
 def _paths_of(release: ReleaseFiles | None) -> Collection[str]:

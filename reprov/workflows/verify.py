@@ -10,6 +10,7 @@ from reprov.adapters.survey import survey
 from reprov.domain.beside import original_of
 from reprov.domain.comparison import Action, Change, compare
 from reprov.domain.entry import Kind
+from reprov.domain.ground import find_ground
 from reprov.domain.ownership import Owner, Ownership
 from reprov.domain.release import ReleaseId
 from reprov.errors import Refused
@@ -18,7 +19,6 @@ from reprov.workflows import record
 from reprov.workflows.merging import merge
 from reprov.workflows.node import inspect_node
 from reprov.workflows.owned import node_owns
-from reprov.workflows.plan import sort_mounts
 
 _DRIFT = {Action.CREATE: "missing", Action.REPLACE: "changed", Action.METADATA: "metadata", Action.DELETE: "added"}
 
@@ -55,11 +55,18 @@ def verify(root: Path, *, deep: bool, monitor: Monitor) -> Verified:
     if installed is None:
         raise Refused("this node was not installed by reprov", hint="`reprov plan ROLE VERSION` compares it with a release")
     wanted = installed.manifest.entries
-    volumes, fences = sort_mounts(read_mounts(root), installed)
+    ground = find_ground(read_mounts(root), installed.release.filesystems, wanted)
     with opened_directory(root) as root_fd, phase(monitor, "scan", "Reading the node", files=len(wanted)) as progress:
         cache = EMPTY if deep else record.load_live(node, installed)
         seen = survey(
-            root_fd, wanted, installed.ownership, volumes=volumes, fences=fences, cache=cache, promised=node.promises(), progress=progress
+            root_fd,
+            wanted,
+            installed.ownership,
+            volumes=ground.volumes,
+            fences=ground.fences,
+            cache=cache,
+            promised=node.promises(),
+            progress=progress,
         )
         merged = merge(root_fd, seen, installed, installed).merged
     known = record.known_of(seen)
