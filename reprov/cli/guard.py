@@ -40,9 +40,10 @@ def guard(command: tuple[str, ...], root: Path, as_json: bool, monitor: Monitor)
     Exit status: the command's own; 4 when something was refused.
     """
     from reprov.workflows.guarded import DataGuarded, guarded
-    from reprov.workflows.inventory import require_all_devices, take_inventory
+    from reprov.workflows.inventory import take_inventory
+    from reprov.workflows.node import require_root
 
-    require_all_devices("guard the devices of a machine")
+    require_root("guard the devices of a machine")
     inventory = take_inventory(root, monitor=monitor)
     with guarded(inventory, root) as opened:
         try:

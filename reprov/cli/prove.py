@@ -51,7 +51,7 @@ def prove(
 
     Exit status 7: something is not as it was.
     """
-    from reprov.domain.proof import PROOF_FILE
+    from reprov.domain.data_devices import PROOF_FILE
     from reprov.domain.proof_comparison import compare
     from reprov.workflows import prove as workflow
 

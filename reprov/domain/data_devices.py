@@ -9,6 +9,9 @@ if TYPE_CHECKING:  # most nodes have no data device, and no need of all that des
     from reprov.domain.inventory import Inventory
     from reprov.domain.protected import Protected
 
+PROOF_FILE: Final = "storage-proof.json"
+"""What the fingerprints of both sides of a change are kept as, in the state directory of the node."""
+
 
 class Proving(StrEnum):
     """Whether a change of a node proves that it has left data devices alone."""

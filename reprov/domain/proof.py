@@ -15,7 +15,6 @@ from reprov.domain.inventory import Signature
 from reprov.errors import InvalidInput
 
 PROOF_FORMAT: Final = 1
-PROOF_FILE: Final = "storage-proof.json"
 SIGNATURE_BYTES: Final = 1 << 20
 """Hashed at the start and at the end of a device: every filesystem, volume and OSD has what names it in one of them."""
 

@@ -15,7 +15,8 @@ from reprov.domain.proof import Proof, ProvenOsd
 from reprov.domain.proof_comparison import Difference
 from reprov.errors import ReprovError
 from reprov.events import Monitor, phase
-from reprov.workflows.inventory import require_all_devices, take_inventory
+from reprov.workflows.inventory import take_inventory
+from reprov.workflows.node import require_root
 
 _PATIENCE_S = 60
 """An OSD that comes back opens its device within seconds; one with a large log of changes takes longer."""
@@ -62,7 +63,7 @@ def plan_activation(root: Path, *, before: Proof | None = None, monitor: Monitor
 
     Raises `Refused` unless root asks: nobody else could tell that there is no OSD.
     """
-    require_all_devices("look for the OSDs of a machine")
+    require_root("look for the OSDs of a machine")
     facts = _facts(root, monitor)
     earlier = before.osds if before else ()
     return Activation(decide(facts, earlier), facts.means, proven_before(facts.osds, before))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reprov.adapters.node_state import write_durably
-from reprov.domain.data_devices import DataDevices
+from reprov.domain.data_devices import PROOF_FILE, DataDevices
 from reprov.errors import InvalidInput, ProofFailed, Refused, ReprovError
 from reprov.events import Monitor, Note
 from reprov.workflows.node import Node, disk_errors_in_words
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from reprov.domain.hop_proof import HopProof
     from reprov.domain.proof import Proof
 
-PROOF_FILE = "storage-proof.json"
-"""In a node's state directory."""
 _WITHOUT = "install what is missing, or take the device out; --prove never goes on without a proof"
 _SHOWN = 3
 

@@ -18,6 +18,7 @@ from reprov.adapters.source import fetch_release
 from reprov.adapters.volume_writer import require_lvm
 from reprov.domain.account_files import ACCOUNT_PATHS
 from reprov.domain.boot import firmwares_of, refuse_foreign_bios_boot
+from reprov.domain.data_devices import PROOF_FILE
 from reprov.domain.device_names import DeviceNames
 from reprov.domain.entry import show
 from reprov.domain.fstab import Needs, parse_fstab
@@ -36,7 +37,7 @@ from reprov.domain.source import Source
 from reprov.errors import InvalidInput, NeedsAttention, Refused, ReprovError
 from reprov.events import Monitor, Note, phase
 from reprov.workflows.bootable import make_bootable
-from reprov.workflows.hop_proof import PROOF_FILE, require_proven
+from reprov.workflows.hop_proof import require_proven
 from reprov.workflows.install_devices import InstallDevices, install_devices
 from reprov.workflows.install_identity import (
     Identity,

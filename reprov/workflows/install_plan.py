@@ -1,6 +1,5 @@
 """Layout + inventory -> the plan of a reinstall, and the disk that it is for."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from reprov.domain.partition_planner import choose_disk, plan_partitions
 from reprov.errors import Refused
 from reprov.events import Monitor, Note, NullMonitor, phase
 from reprov.workflows.inventory import take_inventory
+from reprov.workflows.node import require_root
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,7 @@ def load_layout(file: Path) -> Layout:
 @contextmanager
 def target_of(layout: Layout) -> Iterator[Target]:
     """What is to be installed to; a disk image is attached for the block."""
-    if os.geteuid() != 0:
-        raise Refused("only root can install a node", hint="run it as root")
+    require_root("install a node")
     if not layout.disk.image:
         yield Target(layout)
         return

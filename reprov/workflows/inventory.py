@@ -28,7 +28,7 @@ from reprov.domain.links import NO_NETWORK
 from reprov.domain.lvm import Lvm
 from reprov.domain.probing import Place, contents_to_ask, disks_to_ask, labels_to_read, physical_volumes, places_without_device
 from reprov.domain.sfdisk import TableOnDisk
-from reprov.errors import InvalidInput, Refused, ReprovError
+from reprov.errors import InvalidInput, ReprovError
 from reprov.events import Monitor, Note, phase
 
 
@@ -50,15 +50,6 @@ def take_inventory(root: Path, *, disk: str = "", monitor: Monitor) -> Inventory
         looked.read_labels(labels_to_read(devices, looked.tables, looked.contents, places))
         facts = NodeFacts(devices, tables=looked.tables, contents=looked.contents, lvm=lvm, labels=looked.labels)
         return _told(assemble(_with_node(facts, root, looked.notes)), monitor)
-
-
-def require_all_devices(purpose: str) -> None:
-    """Raise `Refused` for anybody but root, who could not read the devices: what is data would look like none.
-
-    `purpose` continues "only root can".
-    """
-    if os.geteuid() != 0:
-        raise Refused(f"only root can {purpose}", hint="run it as root")
 
 
 def inventory_of_image(image: Path, *, monitor: Monitor) -> Inventory:

@@ -67,6 +67,12 @@ def inspect_node(root: Path) -> Node:
     return Node(root, NodeState(root))
 
 
+def require_root(purpose: str) -> None:
+    """Raise `Refused` for anybody else, to whom devices that are data would look like none; `purpose` continues "only root can"."""
+    if os.geteuid() != 0:
+        raise Refused(f"only root can {purpose}", hint="run it as root")
+
+
 @contextmanager
 def changing_node(root: Path, what: str, monitor: Monitor) -> Iterator[Node]:
     """The node at a root, locked for one change, with whatever an earlier run left finished or undone first.
@@ -77,8 +83,7 @@ def changing_node(root: Path, what: str, monitor: Monitor) -> Iterator[Node]:
     from reprov.workflows.recover import settle
 
     node = inspect_node(root)
-    if os.geteuid() != 0:
-        raise Refused("only root can change a node", hint="run it as root")
+    require_root("change a node")
     if node.is_live:
         require_namespace_of_init()
     filesystem = filesystem_of(root)

@@ -11,7 +11,8 @@ from reprov.domain.proof_subjects import osds_of, subjects
 from reprov.domain.protected import NO_RULES, DataRules, protected
 from reprov.errors import InvalidInput
 from reprov.events import Monitor, Note, phase
-from reprov.workflows.inventory import inventory_of_image, require_all_devices, take_inventory
+from reprov.workflows.inventory import inventory_of_image, take_inventory
+from reprov.workflows.node import require_root
 
 
 def prove(
@@ -29,7 +30,7 @@ def prove(
     asks: a proof of nothing would later find that nothing has changed.
     """
     if image is None:
-        require_all_devices("prove the devices of a machine")
+        require_root("prove the devices of a machine")
     inventory = inventory_of_image(image, monitor=monitor) if image else take_inventory(root, monitor=monitor)
     return prove_inventory(inventory, deep=deep, before=before, rules=rules, boot="" if image else boot_id(), monitor=monitor)
 

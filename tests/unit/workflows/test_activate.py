@@ -44,7 +44,7 @@ class Machine:
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     made = Machine()
-    monkeypatch.setattr(workflow, "require_all_devices", lambda _purpose: None)
+    monkeypatch.setattr(workflow, "require_root", lambda _purpose: None)
     monkeypatch.setattr(workflow, "take_inventory", lambda *_arguments, **_options: Inventory())
     monkeypatch.setattr(workflow, "read_facts", made.facts)
     monkeypatch.setattr(workflow, "running_osds", lambda: tuple(made.running.values()))
