@@ -10,9 +10,11 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from reprov.adapters.files import opened_directory
+from reprov.adapters.rsync_program import installed_version
 from reprov.adapters.run import CommandFailed, run, spawn
 from reprov.domain.entry import show
 from reprov.domain.release import ReleaseId
+from reprov.domain.rsync_version import TRUSTING_VERSION
 from reprov.domain.source import Source
 from reprov.errors import InvalidInput, ReprovError
 
@@ -23,6 +25,11 @@ _CONTENT_OPTIONS = (
     *("--whole-file", "--relative", "--no-implied-dirs", "--from0", "--files-from=-"),
     *("--outbuf=L", "--8-bit-output", "--out-format=%b %n"),
 )
+# rsync compares each name that comes with each that was asked for: 0.3 s of processor time for 15,000 files without that, 6.6 s with
+# it, and four times as much for twice as many. It guards the destination against names that nobody asked for. Here they would come
+# into a directory of root's that is dropped, only as files and directories (links and devices are not asked for), never above it
+# (that is refused all the same), and what was asked for is believed by its digest.
+_NO_LOOK_AT_EVERY_NAME = ("--trust-sender",)
 _ESCAPED = re.compile(rb"\\#([0-7]{3})")
 _CONNECT_TIMEOUT_S = 10
 _SILENCE_TIMEOUT_S = 60
@@ -94,7 +101,7 @@ def fetch_contents(
     the server goes away or lacks a file; the caller verifies digests, whatever this says.
     """
     destination.mkdir(mode=0o700, exist_ok=True)
-    argv = (*_rsync(source), *_CONTENT_OPTIONS, source.trees, f"{destination}/")
+    argv = (*_rsync(source), *_CONTENT_OPTIONS, *_trust(), source.trees, f"{destination}/")
     # What stands before "/./" is where to look, what stands behind is the name here (rsync(1), --relative).
     beginning = f"{release.path}/{folder}".removesuffix("/") + "/./"
     with opened_directory(destination) as here, tempfile.TemporaryFile() as names, tempfile.TemporaryFile() as complaints:
@@ -119,6 +126,11 @@ def fetch_contents(
                 _tell(path, missing, on_file)
     if missing:
         raise ReprovError(f"{source.text} did not send {show(min(missing))}", hint="run it again; the node is as it was")
+
+
+def _trust() -> tuple[str, ...]:
+    version = installed_version()
+    return _NO_LOOK_AT_EVERY_NAME if version and version >= TRUSTING_VERSION else ()
 
 
 def _is_there(path: str, dir_fd: int) -> bool:

@@ -6,6 +6,8 @@ OLDEST_VERSION = (3, 2, 0)
 """Older ones lack options that fetching needs."""
 SAFE_VERSION = (3, 5, 0)
 """From here on rsync's known security holes of 2024 to 2026 are closed."""
+TRUSTING_VERSION = (3, 2, 5)
+"""From here on rsync checks every name that comes against every one that was asked for, unless it is told to trust the sender."""
 _VERSION = re.compile(r"rsync +version (\d+)\.(\d+)\.(\d+)")
 
 Version = tuple[int, int, int]

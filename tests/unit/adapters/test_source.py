@@ -12,6 +12,7 @@ from reprov.adapters import source as module
 from reprov.adapters.run import CommandFailed, Finished
 from reprov.adapters.source import fetch_contents, fetch_release, list_versions
 from reprov.domain.release import ReleaseId
+from reprov.domain.rsync_version import SAFE_VERSION, Version
 from reprov.domain.source import Source
 from reprov.errors import InvalidInput, ReprovError
 
@@ -198,6 +199,7 @@ def spawning(monkeypatch: pytest.MonkeyPatch, answer: Answer, program: type[Fake
         yield program(answer)
 
     monkeypatch.setattr(module, "spawn", fake)
+    monkeypatch.setattr(module, "installed_version", lambda: SAFE_VERSION)
     return seen
 
 
@@ -228,6 +230,33 @@ def test_content_is_asked_for_by_name_and_no_name_is_an_option_or_a_comment(monk
     assert isinstance(argv, tuple)
     assert {"--from0", "--files-from=-", "--relative"} <= set(argv)
     assert argv[-2:] == ("rsync://install:8730/trees/", f"{tmp_path}/staged/")
+
+
+@pytest.mark.parametrize(
+    ("version", "is_told"),
+    [
+        pytest.param((3, 5, 0), True, id="one that looks at every name for each that comes"),
+        pytest.param((3, 2, 4), False, id="one that does not know the option"),
+        pytest.param(None, False, id="a program of another maker"),
+    ],
+)
+def test_names_are_compared_here_and_not_by_rsync(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, version: Version | None, is_told: bool
+) -> None:
+    seen = spawning(monkeypatch, Answer())
+    monkeypatch.setattr(module, "installed_version", lambda: version)
+    fetch_contents(DAEMON, RELEASE, "", (), tmp_path / "staged", lambda path: None)
+    argv = seen["argv"]
+    assert isinstance(argv, tuple)
+    assert ("--trust-sender" in argv) is is_told
+    assert not {"--links", "--copy-links", "--devices", "--specials", "--archive", "-a"} & set(argv)
+
+
+def test_a_file_that_nobody_asked_for_is_not_told_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    spawning(monkeypatch, Answer(stdout=b"9 more\n9 asked\n"))
+    told: list[str] = []
+    fetch_contents(DAEMON, RELEASE, "", ["asked"], arrived(tmp_path, "more", "asked"), told.append)
+    assert told == ["asked"]
 
 
 def test_the_directory_that_content_comes_into_is_roots_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
