@@ -58,6 +58,7 @@ _TELL = """\
 #!/bin/sh
 firmware=BIOS
 test ! -d /sys/firmware/efi || firmware=EFI
+for point in / /usr /boot; do echo "$point is $(findmnt -no SOURCE $point)"; done >/dev/ttyS0
 echo "BOOTED $(findmnt -no UUID /) by $firmware" >/dev/ttyS0
 """
 
@@ -143,15 +144,16 @@ def boot_disk(folder: Path, tree: Path, layout: Layout) -> Iterator[BootDisk]:
         _run("mount", f"{disk}p{NUMBERS['root']}", str(root))
         try:
             _run("cp", "--archive", f"{tree}/.", str(root))
-            _furnish(root, fstab_of(layout, uuids, ""))
+            (root / "etc/fstab").write_text(fstab_of(layout, uuids, ""))
+            (root / "etc/machine-id").write_text(f"{'0123456789abcdef' * 2}\n")
+            furnish(root)
             yield BootDisk(image, str(disk), root, uuids, frozenset(partition.name for partition in layout.partitions))
         finally:
             _run("umount", str(root))
 
 
-def _furnish(root: Path, fstab: str) -> None:
-    (root / "etc/fstab").write_text(fstab)
-    (root / "etc/machine-id").write_text(f"{'0123456789abcdef' * 2}\n")
+def furnish(root: Path) -> None:
+    """Give a root what GRUB is to do, and a unit that tells of the boot."""
     (root / "etc/default/grub").write_text(GRUB_DEFAULTS)
     (root / "usr/local/sbin/tell").write_text(_TELL)
     (root / "usr/local/sbin/tell").chmod(0o755)
@@ -165,8 +167,8 @@ def _run(*argv: str, given: str = "") -> str:
     return subprocess.run(argv, input=given, check=True, capture_output=True, text=True).stdout
 
 
-def boot(image: Path, *, efi: bool = False, folder: Path, timeout_s: float) -> str:
-    """What a virtual machine says that boots from this disk, to which nothing is written."""
+def boot(image: Path, *, efi: bool = False, folder: Path, timeout_s: float, is_kept: bool = True) -> str:
+    """What a virtual machine says that boots from this disk, to which nothing is written if it is to be kept."""
     firmware: tuple[str, ...] = ()
     if efi:
         shutil.copyfile(_OVMF / "OVMF_VARS.fd", folder / "vars.fd")
@@ -174,7 +176,7 @@ def boot(image: Path, *, efi: bool = False, folder: Path, timeout_s: float) -> s
             *("-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={_OVMF}/OVMF_CODE.fd"),
             *("-drive", f"if=pflash,unit=1,format=raw,file={folder}/vars.fd"),
         )
-    return _virtual_machine(*_disk(image, is_kept=True), *firmware, folder=folder, timeout_s=timeout_s)
+    return _virtual_machine(*_disk(image, is_kept=is_kept), *firmware, folder=folder, timeout_s=timeout_s)
 
 
 def run_as_init(image: Path, program: str, second: Path, tree: Path, *, folder: Path, timeout_s: float) -> str:

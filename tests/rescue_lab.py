@@ -1,20 +1,79 @@
 """A machine that boots a rescue image, with a person at its serial console and a way in over ssh on loopback. No KVM is needed."""
 
+import json
 import os
 import random
 import re
 import select
+import shutil
 import socket
 import subprocess
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
+
+import reprov as package
+from reprov.adapters.lay import install_client, lay_files
+from reprov.events import NullMonitor
+from reprov.workflows.rescue_image import WantedImage, make_rescue_image
+from tests.system.trees import rescue_trees
 
 _KEYS_ONLY = ("-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", "ConnectTimeout=30", "-F", "none")
 MIB = 1 << 20
-DISK_BYTES = 256 * MIB
 ROOT_BYTES = slice(25 * MIB, 185 * MIB)
 OSD_BYTES = slice(185 * MIB, 201 * MIB)
+BEHIND_BOOT = slice(25 * MIB, 41 * MIB)
+"""The OSD of a disk whose root is no partition."""
+ROOT_VOLUME = slice(BEHIND_BOOT.stop + MIB, BEHIND_BOOT.stop + 161 * MIB)
+VAR_VOLUME = slice(ROOT_VOLUME.stop, ROOT_VOLUME.stop + 20 * MIB)
+"""Behind LVM's own MiB: the first volume of a new group begins with its first extent, and the next one behind it."""
+_OSD_MIB = 16
+_DISK_MIB = 256
 CEPH_DATA = "4fbd7e29-9d25-41b8-afd0-062c0ceff05d"
+_BOOT = {"name": "boot", "size": "24M", "filesystem": "ext4", "mount": "/boot"}
+_COMMON = {"disk": {"serial": "osd-disk"}, "preserve": [{"type": CEPH_DATA}]}
+LAYOUTS = {
+    "node.json": json.dumps(
+        _COMMON | {"partitions": [_BOOT, {"name": "root", "size": "160M", "filesystem": "ext4", "mount": "/"}]},
+    ),
+    "volumes.json": json.dumps(
+        _COMMON
+        | {
+            "partitions": [_BOOT, {"name": "system", "size": "204M", "group": "sys-1"}],
+            "lvm": [
+                {"group": "sys-1", "name": "root", "size": "160M", "filesystem": "ext4", "mount": "/"},
+                {"group": "sys-1", "name": "var", "size": "20M", "filesystem": "ext4", "mount": "/var"},
+                {"group": "sys-1", "name": "swap", "size": "6M", "filesystem": "swap"},
+            ],
+        }
+    ),
+    "bootable.json": json.dumps(
+        _COMMON
+        | {
+            "partitions": [
+                {"name": "grub", "type": "bios-boot", "size": "1M"},
+                {"name": "boot", "size": "128M", "filesystem": "ext4", "mount": "/boot"},
+                {"name": "system", "size": "1000M", "group": "sys-1"},
+            ],
+            "lvm": [
+                {"group": "sys-1", "name": "root", "size": "300M", "filesystem": "ext4", "mount": "/"},
+                {"group": "sys-1", "name": "usr", "size": "640M", "filesystem": "ext4", "mount": "/usr"},
+                {"group": "sys-1", "name": "swap", "size": "8M", "filesystem": "swap"},
+            ],
+        }
+    ),
+}
+"""What is baked into the image."""
+
+
+class Image(NamedTuple):
+    """An image, whoever may log into it, and a disk."""
+
+    folder: Path
+    key: Path
+    disk: Path
 
 
 class RescueMachine:
@@ -98,16 +157,45 @@ class RescueMachine:
         )
 
 
-def make_disk(image: Path) -> None:
-    """A disk with two partitions for a system and one of a Ceph OSD, which is full."""
+def make_image(folder: Path) -> Image:
+    """The image of a tree that is what the role makes of the packages of the test's role, and a disk with an OSD."""
+    tree = folder / "tree"
+    subprocess.run(["cp", "--archive", "--reflink=auto", rescue_trees().old, tree], check=True)
+    lay_files(Path(package.__file__).parents[1] / "roles/rescue/files", tree)
+    install_client(tree)
+    for name, text in LAYOUTS.items():
+        (folder / name).write_text(text)
+    key = make_key(folder / "key")
+    wanted = WantedImage(folder / "image", ssh_keys=(key.with_suffix(".pub"),), layouts=tuple(folder / name for name in LAYOUTS))
+    make_rescue_image(tree, wanted, NullMonitor())
+    shutil.rmtree(tree)
+    make_disk(folder / "disk.img", {"boot": 24, "root": 160})
+    return Image(folder / "image", key, folder / "disk.img")
+
+
+def make_disk(image: Path, sizes_mib: Mapping[str, int], *, disk_mib: int = _DISK_MIB) -> None:
+    """A disk with partitions for a system, of these names, and behind them one of a Ceph OSD, which is full."""
     with image.open("wb") as file:
-        file.truncate(DISK_BYTES)
-    sizes = {"boot": "24MiB, type=linux", "root": "160MiB, type=linux", "osd": f"16MiB, type={CEPH_DATA}"}
+        file.truncate(disk_mib * MIB)
+    sizes = {**{name: f"{size}MiB, type=linux" for name, size in sizes_mib.items()}, "osd": f"{_OSD_MIB}MiB, type={CEPH_DATA}"}
     table = "label: gpt\n" + "".join(f"size={size}, name={name}\n" for name, size in sizes.items())
     subprocess.run(["sfdisk", "--quiet", image], input=table, text=True, check=True)
     with image.open("r+b") as file:
-        file.seek(OSD_BYTES.start)
-        file.write(random.Random(1).randbytes(OSD_BYTES.stop - OSD_BYTES.start))
+        file.seek((1 + sum(sizes_mib.values())) * MIB)
+        file.write(random.Random(1).randbytes(_OSD_MIB * MIB))
+
+
+@contextmanager
+def mounted(disk: Path, where: slice, folder: Path, access: str) -> Iterator[Path]:
+    """A filesystem that lies somewhere on a disk image."""
+    point = folder / "mounted"
+    point.mkdir(exist_ok=True)
+    place = f"loop,{access},offset={where.start},sizelimit={where.stop - where.start}"
+    subprocess.run(["mount", "-o", place, disk, point], check=True)
+    try:
+        yield point
+    finally:
+        subprocess.run(["umount", point], check=True)
 
 
 def make_key(file: Path) -> Path:

@@ -6,7 +6,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -66,17 +66,15 @@ def sfdisk(disk: Path, *arguments: str) -> None:
 def attached(*images: Path, read_only: bool = False) -> Iterator[list[Path]]:
     """The images as disks, whose partitions the kernel knows."""
     loops: list[Path] = []
-    try:
+    with ExitStack() as stack:  # whatever fails on the way in or out, every other one is detached
         for image in images:
             options = ["--read-only"] if read_only else []
             made = subprocess.run(["losetup", "--find", "--show", *options, str(image)], check=True, capture_output=True, text=True)
             loops.append(Path(made.stdout.strip()))
+            stack.callback(subprocess.run, ["losetup", "--detach", str(loops[-1])], check=True)
+            stack.callback(_forget_partitions, loops[-1])
             subprocess.run(["partx", "--add", str(loops[-1])], check=True, capture_output=True)
         yield loops
-    finally:
-        for loop in loops:
-            _forget_partitions(loop)
-            subprocess.run(["losetup", "--detach", str(loop)], check=True)
 
 
 def _forget_partitions(loop: Path) -> None:

@@ -1,7 +1,8 @@
 """GRUB and the initramfs of a root that lies on a disk, made by the root's own programs.
 
-They run in a mount namespace of their own, where /dev holds the disk, the partitions that are mounted in the root, and no other
-device: whatever they do, there is no node through which they could open a data partition.
+They run in a mount namespace of their own, where /dev holds the disk, the partitions and volumes that are mounted in the root (with
+the partitions that these volumes lie on), and no other device: whatever they do, there is no node through which they could open a data
+partition.
 """
 
 import os
@@ -20,6 +21,8 @@ from reprov.domain.boot import GRUB_DEFAULTS, Firmware
 from reprov.errors import ReprovError
 
 _BLKID_TIMEOUT_S = 30
+_BLOCK = Path("/sys/class/block")
+_NUMBERED = Path("/sys/dev/block")
 _CONFIGURATION = "boot/grub/grub.cfg"
 _OS_RELEASE = ("etc/os-release", "usr/lib/os-release")
 _KERNEL, _INITRAMFS = "vmlinuz-", "initrd.img-"
@@ -34,8 +37,8 @@ class BootableRoot:
     root: Path
     disk: str
     """By the name that it has inside."""
-    uuid: str
-    """Of the root's filesystem."""
+    names: tuple[str, ...]
+    """By which a kernel can be told where its root is, as in `root=UUID=...`. GRUB prefers its device for a volume."""
 
     def make_initramfs(self, version: str) -> None:
         """The initramfs of a kernel. Raises `CommandFailed`."""
@@ -60,7 +63,8 @@ class BootableRoot:
         return (self.root / _CONFIGURATION).read_text(errors="surrogateescape")
 
     def _run(self, *argv: str) -> None:
-        self.box.run(("chroot", os.fspath(self.root), *argv))
+        # LVM's programs, whom GRUB asks about a volume, must not hold themselves to a list of devices that the node had before.
+        self.box.run(("chroot", os.fspath(self.root), *argv), extra_environment={"LVM_SYSTEM_DIR": "/run/reprov"})
 
 
 @contextmanager
@@ -69,21 +73,24 @@ def opened_bootable(root: Path, disk: Path) -> Iterator[BootableRoot]:
 
     Raises `ReprovError` for a root that does not lie on the disk.
     """
-    partitions = _mounted_partitions(root, disk)
-    uuids = {place: _uuid_of(device) for place, device in partitions.items()}
+    mounted = _mounted_devices(root, disk)
+    uuids = {place: _uuid_of(device) for place, device in mounted.items()}
     with sandbox() as box:
         for name in SYSTEM_DIRECTORIES:
             (root / name).mkdir(exist_ok=True)
         box.mount_system(root)
         dev = box.view(root / "dev")
-        (dev / "disk/by-uuid").mkdir(parents=True)
-        for device in {disk, *partitions.values()}:
-            os.mknod(dev / device.name, 0o060600, device.stat().st_rdev)
-        for place, device in partitions.items():
+        for folder in ("disk/by-uuid", "mapper"):
+            (dev / folder).mkdir(parents=True)
+        below = {partition for device in mounted.values() for partition in _partitions_below(device)}
+        for device in {disk, *mounted.values(), *below}:
+            os.mknod(dev / device.relative_to("/dev"), 0o060600, device.stat().st_rdev)
+        for place, device in mounted.items():
             # grub-mkconfig gives a kernel no UUID that it does not find here.
-            (dev / "disk/by-uuid" / uuids[place]).symlink_to(f"../../{device.name}")
-        yield BootableRoot(box, root, f"/dev/{disk.name}", uuids[""])
-    for place in partitions:
+            (dev / "disk/by-uuid" / uuids[place]).symlink_to(Path("../..") / device.relative_to("/dev"))
+        volume = (str(mounted[""]),) if _partitions_below(mounted[""]) else ()
+        yield BootableRoot(box, root, f"/dev/{disk.name}", (f"UUID={uuids['']}", *volume))
+    for place in mounted:
         with opened_directory(root / place) as fd:
             kernel.syncfs(fd)
     _sync_device(disk)
@@ -140,12 +147,17 @@ def write_grub_defaults(root: Path, text: str) -> None:
     incoming.rename(place)
 
 
-def _mounted_partitions(root: Path, disk: Path) -> dict[str, Path]:
-    """By mount point relative to the root ("" for itself), the partitions of the disk that are mounted there."""
+def _mounted_devices(root: Path, disk: Path) -> dict[str, Path]:
+    """By mount point relative to the root ("" for itself), the partitions of the disk that are mounted there, and the volumes on it."""
     found = {}
     for mount in read_mounts(root):
         device = Path(mount.source)
-        if mount.source.startswith("/dev/") and device.is_block_device() and _is_part_of(device.resolve(), disk):
+        if not mount.source.startswith("/dev/") or not device.is_block_device():
+            continue
+        below = _partitions_below(device)
+        if below and all(_is_part_of(partition, disk) for partition in below):
+            found[mount.path] = device  # by the name that mountinfo has, as GRUB reads it there
+        elif _is_part_of(device.resolve(), disk):
             found[mount.path] = device.resolve()
     if "" not in found:
         raise ReprovError(
@@ -155,7 +167,14 @@ def _mounted_partitions(root: Path, disk: Path) -> dict[str, Path]:
 
 
 def _is_part_of(device: Path, disk: Path) -> bool:
-    return (Path("/sys/class/block") / disk.name / device.name / "partition").exists()
+    return (_BLOCK / disk.name / device.name / "partition").exists()
+
+
+def _partitions_below(device: Path) -> tuple[Path, ...]:
+    """What a volume lies on; nothing for a partition."""
+    number = device.stat().st_rdev
+    slaves = _NUMBERED / f"{os.major(number)}:{os.minor(number)}" / "slaves"
+    return tuple(Path("/dev") / below.name for below in sorted(slaves.glob("*")))
 
 
 def _uuid_of(device: Path) -> str:

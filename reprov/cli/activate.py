@@ -1,13 +1,13 @@
 """reprov activate: the OSDs of a node up again, after an upgrade or a reinstall."""
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from reprov.cli import options
-from reprov.cli.tables import Table, human_count, print_json, print_table
+from reprov.cli.afterwards import told_afterwards
+from reprov.cli.tables import Table, human_count, print_command, print_json, print_table, print_text
 from reprov.domain.entry import show
 from reprov.errors import ExitCode, ProofFailed
 from reprov.events import Monitor
@@ -51,7 +51,8 @@ def activate(plan_only: bool, expect: Path | None, as_json: bool, monitor: Monit
             return ExitCode.REFUSED
         return ExitCode.PENDING if plan.pending else None
     outcome = workflow.activate(root, plan, monitor=monitor)
-    _show_outcome(plan, outcome, as_json=as_json)
+    with told_afterwards():
+        _show_outcome(plan, outcome, as_json=as_json)
     if outcome.differences:
         names = ", ".join(dict.fromkeys(difference.device for difference in outcome.differences))
         raise ProofFailed(
@@ -72,7 +73,7 @@ def _show_plan(plan: "Activation", *, as_json: bool) -> None:
         print_table(Table.of("OSD", "KIND", "FSID", "HOW", rows=rows))
         click.echo()
     for argv in dict.fromkeys(argv for decision in plan.decisions for argv in shown(decision, plan.means)):
-        click.echo(_printable(shlex.join(argv)))
+        print_command([_printable(word) for word in argv])
     for decision in plan.decisions:
         _say(decision, decision.reason)
     click.echo(f"{_count(len(plan.decisions))}, {human_count(len(plan.pending))} to bring up")
@@ -89,9 +90,9 @@ def _show_outcome(plan: "Activation", outcome: "Outcome", *, as_json: bool) -> N
     for osd in outcome.osds:
         _say(osd.decision, osd.problem)
     for difference in outcome.differences:
-        click.echo(_printable(f"{difference.device}: {difference.what} {difference.before}, now {difference.after}"))
+        print_text(_printable(f"{difference.device}: {difference.what} {difference.before}, now {difference.after}"))
     for remark in outcome.remarks:
-        click.echo(_printable(remark))
+        print_text(_printable(remark))
     brought_up = sum(osd.decision.method is not None and not osd.problem for osd in outcome.osds)
     click.echo(f"{_count(len(outcome.osds))}, {human_count(brought_up)} brought up")
 
@@ -102,7 +103,7 @@ def _row(decision: "Decision", last: str) -> tuple[str, ...]:
 
 def _say(decision: "Decision", problem: str) -> None:
     if problem:
-        click.echo(_printable(f"{decision.name}: {problem}"))
+        print_text(_printable(f"{decision.name}: {problem}"))
 
 
 def _fields(plan: "Activation", decision: "Decision", state: "State", problem: str) -> dict[str, object]:

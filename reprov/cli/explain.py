@@ -15,12 +15,12 @@ from reprov.errors import ExitCode
 @options.root
 @options.as_json
 def explain(path: str, root: Path, as_json: bool) -> ExitCode:
-    """Show whose PATH is (image, keep, add-only, merge, accounts), by which rule of which list, and what the release says of it."""
+    """Show whose PATH is (image, keep, add-only, merge, accounts, protected), by which rule, and what the release says of it."""
     from reprov.workflows.explain import explain as explain_path
 
     found = explain_path(root, path)
-    rule = None if found.is_account else found.verdict.rule
-    owner = "accounts" if found.is_account else found.verdict.owner.value
+    rule = None if found.is_account or found.fence else found.verdict.rule
+    owner = "protected" if found.fence else "accounts" if found.is_account else found.verdict.owner.value
     if as_json:
         print_json(
             {
@@ -28,6 +28,7 @@ def explain(path: str, root: Path, as_json: bool) -> ExitCode:
                 "class": owner,
                 "rule": str(rule) if rule else None,
                 "place": rule.place if rule else None,
+                "protected": {"path": show(found.fence.path), "reason": found.fence.kept} if found.fence else None,
                 "release": str(found.release),
                 "package": found.package or None,
                 "digest": found.entry.digest or None if found.entry else None,
@@ -37,7 +38,9 @@ def explain(path: str, root: Path, as_json: bool) -> ExitCode:
     through = f" (where {show(found.asked)} leads)" if found.asked != found.path else ""
     click.echo(f"path     {show(found.path)}{through}")
     click.echo(f"class    {owner}")
-    if found.is_account:
+    if found.fence:
+        click.echo(f"rule     built in: {show(found.fence.path)} stays as it is ({found.fence.kept})")
+    elif found.is_account:
         click.echo("rule     built in: the six account files are merged together, entry by entry")
     else:
         click.echo(f"rule     {f'{rule} ({rule.place})' if rule else 'none: what no list names is the image' + chr(39) + 's'}")

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import click
 
 from reprov.cli import options
-from reprov.cli.tables import Table, human_count, human_size, print_json, print_table
+from reprov.cli.afterwards import told_afterwards
+from reprov.cli.tables import Table, human_count, human_size, print_json, print_table, print_text
 from reprov.domain.entry import show
 from reprov.errors import ExitCode, ProofFailed
 from reprov.events import Monitor
@@ -74,15 +75,19 @@ def install(
         else:
             for line in install_lines(plan, target.image):
                 click.echo(line, err=as_json)
-        if only_plan:
-            return ExitCode.REFUSED if plan.partitions.refusals else ExitCode.PENDING
+        if only_plan and plan.partitions.refusals:
+            return ExitCode.REFUSED
         plan.partitions.require_accepted()
+        workflow.check_release(target, plan, wanted)
+        if only_plan:
+            return ExitCode.PENDING
         options.confirm(install_question(plan), yes=yes)
         done = workflow.install(target, plan, wanted, monitor)
-    if as_json:
-        print_json({**_fields(done), "plan": install_fields(plan, target.image)})
-    else:
-        _print(done, target.image or plan.partitions.disk.path)
+    with told_afterwards():
+        if as_json:
+            print_json({**_fields(done), "plan": install_fields(plan, target.image)})
+        else:
+            _print(done, target.image or plan.partitions.disk.path)
     if done.proven.differences:
         count = len(done.proven.differences)
         raise ProofFailed(
@@ -98,7 +103,7 @@ def _print(done: "Installed", disk: str) -> None:
         rows = [[show(cell)[1:] for cell in difference] for difference in proven.differences]
         print_table(Table.of("DEVICE", "WHAT", "BEFORE", "AFTER", rows=rows))
         click.echo()
-    click.echo(f"{release} is installed on {disk}: {human_size(done.upgraded.plan.fetch_bytes)} fetched")
+    print_text(f"{release} is installed on {disk}: {human_size(done.upgraded.plan.fetch_bytes)} fetched")
     said = "as before" if not proven.differences else "compared"
     click.echo(f"{human_count(len(proven.devices))} device{'' if len(proven.devices) == 1 else 's'} of data {said}")
 

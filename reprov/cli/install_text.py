@@ -17,8 +17,8 @@ def install_lines(plan: InstallPlan, image: str) -> Iterator[str]:
     """The plan for people, in 80 columns unless names are long; `image` is the disk image that the disk shows, "" for hardware."""
     disk = plan.partitions.disk
     names = ", ".join(f"{key} {value}" for key, value in (("wwn", disk.wwn), ("serial", disk.serial)) if value)
-    yield _printable(
-        f"Disk {image or disk.path}{f' as {disk.path}' if image else ''}, {human_size(disk.size_bytes)}{names and ', '}{names}"
+    yield from _folded(
+        "Disk ", f"{image or disk.path}{f' as {disk.path}' if image else ''}, {human_size(disk.size_bytes)}{names and ', '}{names}"
     )
     yield f"  table     {_table(plan.partitions)}"
     if not plan.partitions.refusals:
@@ -72,7 +72,7 @@ def install_fields(plan: InstallPlan, image: str) -> dict[str, object]:
             for planned in plan.partitions.volumes
         ],
         "identity": {
-            "from": plan.old_root.entry.path if plan.old_root else "",
+            "from": plan.old_root.path if plan.old_root else "",
             "kept_in": plan.archive or (plan.keeper.entry.label if plan.keeper and plan.old_root else ""),
         },
         "refusals": [{"message": refusal.message, "hint": refusal.hint} for refusal in plan.partitions.refusals],
@@ -96,7 +96,7 @@ def _identity(plan: InstallPlan) -> str:
     if plan.old_root is None:
         return f"from {plan.archive}" if plan.archive else "none: a new node"
     where = plan.archive or (f"on {plan.keeper.entry.label}" if plan.keeper else "")
-    return f"from {plan.old_root.entry.path}; it lies {'in ' if plan.archive else ''}{where} while / is formatted"
+    return f"from {plan.old_root.path}; it lies {'in ' if plan.archive else ''}{where} while / is formatted"
 
 
 def _partition_table(plan: PartitionPlan) -> Table:

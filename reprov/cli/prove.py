@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from reprov.cli import options
-from reprov.cli.tables import Table, human_count, human_size, print_json, print_table
+from reprov.cli.tables import Table, human_count, human_size, print_json, print_table, print_text
 from reprov.domain.entry import show
-from reprov.errors import InvalidInput, ProofFailed
+from reprov.errors import InvalidInput, ProofFailed, ReprovError
 from reprov.events import Monitor
 
 if TYPE_CHECKING:
@@ -49,9 +49,10 @@ def prove(
     reprov prove --output before.json
     reprov prove --against before.json
 
-    Exit status 7: something is not as it was.
+    Exit status 7: something is not as it was; 1: a device that may be data could not be read.
     """
     from reprov.domain.data_devices import PROOF_FILE
+    from reprov.domain.hop_proof import why_unproven
     from reprov.domain.proof_comparison import compare
     from reprov.workflows import prove as workflow
 
@@ -80,6 +81,12 @@ def prove(
             f"data proof failed: {_count(len(compared.differences), 'difference')} since {before.made_at}",
             hint="stop here: find out what wrote to these devices before this node, or any other, is changed again",
         )
+    if problems := why_unproven(after, after.notes):
+        more = f" (and {human_count(len(problems) - 1)} more)" if len(problems) > 1 else ""
+        raise ReprovError(
+            f"nobody could prove later that all data is untouched: {problems[0]}{more}",
+            hint="take the device out, or install what is missing; the proof has everything else",
+        )
 
 
 def _print_proof(proof: "Proof") -> None:
@@ -105,11 +112,11 @@ def _print_comparison(before: "Proof", compared: "Comparison") -> None:
         )
         click.echo()
     for remark in compared.remarks:
-        click.echo(_printable(remark))
+        print_text(_printable(remark))
     extents = Counter(device.extent.value for device in compared.devices)
     reach = ", ".join(f"{count} by {extent}" for extent, count in sorted(extents.items()))
     verdict = _count(len(compared.differences), "difference") if compared.differences else "nothing has changed"
-    click.echo(f"{verdict} since {before.made_at}: {_count(len(compared.devices), 'device')} compared{', ' if reach else ''}{reach}")
+    print_text(f"{verdict} since {before.made_at}: {_count(len(compared.devices), 'device')} compared{', ' if reach else ''}{reach}")
 
 
 def _row(difference: "Difference") -> Sequence[str]:

@@ -3,18 +3,31 @@
 import base64
 import dataclasses
 import json
+import shlex
+import shutil
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import PurePath
+from typing import TypedDict
 
 import click
 
 _SIZE_UNITS = ("kB", "MB", "GB", "TB", "PB")
 _GAP = "  "
 _WIDTH = 79
+_LEAST_COLUMNS = 20
+
+
+class _Folding(TypedDict):
+    subsequent_indent: str
+    break_long_words: bool
+    break_on_hyphens: bool
+
+
+_FOLDING: _Folding = {"subsequent_indent": "  ", "break_long_words": False, "break_on_hyphens": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +82,25 @@ def print_table(table: Table) -> None:
     Console(highlight=False).print(drawn)
 
 
+def print_text(text: str) -> None:
+    """Print one line; on a terminal it is folded to the terminal's width, between words."""
+    click.echo(textwrap.fill(text, _terminal_columns(), **_FOLDING) if sys.stdout.isatty() else text)
+
+
+def print_command(argv: Sequence[str]) -> None:
+    """Print a command that can be pasted; on a terminal it is folded to the terminal's width, between its words, and still can be."""
+    if not sys.stdout.isatty():
+        click.echo(shlex.join(argv))
+        return
+    text = " ".join(shlex.quote(word).replace(" ", "\0") for word in argv)
+    lines = textwrap.wrap(text, _terminal_columns() - len(" \\"), **_FOLDING)
+    click.echo(" \\\n".join(lines).replace("\0", " "))
+
+
+def _terminal_columns() -> int:
+    return max(shutil.get_terminal_size().columns, _LEAST_COLUMNS)
+
+
 def labelled(label: str, words: Sequence[str]) -> str:
     """A label and a list of words behind it, broken into lines that fit an 80-column terminal; no word is ever broken."""
     # Blanks inside a word are no place to break: a word is a name.
@@ -119,6 +151,11 @@ def human_count(count: int) -> str:
 def human_files(count: int) -> str:
     """1234 as "1,234 files", 1 as "1 file"."""
     return f"{count:,} file{'' if count == 1 else 's'}"
+
+
+def human_steps(count: int) -> str:
+    """1234 as "1,234 steps", 1 as "1 step"."""
+    return f"{count:,} step{'' if count == 1 else 's'}"
 
 
 def human_paths(count: int) -> str:

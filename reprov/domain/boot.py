@@ -1,6 +1,7 @@
 """How a machine finds the operating system on a disk: which boot loaders a layout asks for, and whether what they were told is right."""
 
 import re
+from collections.abc import Sequence
 from enum import StrEnum
 
 from reprov.domain.inventory import Partition
@@ -10,6 +11,8 @@ from reprov.errors import Refused
 BIOS_BOOT = "bios-boot"
 ESP = "esp"
 GRUB_DEFAULTS = "etc/default/grub"
+INITRAMFS_WITH_LVM = "usr/share/initramfs-tools/hooks/lvm2"
+"""By it an initramfs gets the programs and rules that activate the volume group of its root."""
 
 _KERNEL_WORDS = re.compile(r"^(\s*(?:export\s+)?GRUB_CMDLINE_LINUX\w*=)(.*)$", re.MULTILINE)
 _NO_UUID = re.compile(r"^\s*(?:export\s+)?GRUB_DISABLE_LINUX_UUID=.*\n?", re.MULTILINE)
@@ -70,13 +73,13 @@ def without_old_root(defaults: str) -> str:
     return _KERNEL_WORDS.sub(lambda line: line[1] + _OLD_ROOT.sub("", line[2]), _NO_UUID.sub("", defaults))
 
 
-def boot_trouble(configuration: str, root_uuid: str) -> str:
-    """What is wrong with a grub.cfg that is to boot the root with this UUID; "" for nothing."""
+def boot_trouble(configuration: str, names: Sequence[str]) -> str:
+    """What is wrong with a grub.cfg that is to boot a root which has these names (`UUID=...`); "" for nothing."""
     lines = _LINUX.findall(configuration)
     if not lines:
         return "it starts no kernel"
     for words in lines:
         roots = [word for word in words.split() if word.startswith("root=")]
-        if roots != [f"root=UUID={root_uuid}"]:
-            return f"it gives a kernel {' '.join(roots) or 'no root'} instead of root=UUID={root_uuid}"
+        if len(roots) != 1 or roots[0].removeprefix("root=") not in names:
+            return f"it gives a kernel {' '.join(roots) or 'no root'} instead of root={' or root='.join(names)}"
     return ""

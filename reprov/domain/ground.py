@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from reprov.domain.comparison import covers
-from reprov.domain.entry import Entry
+from reprov.domain.entry import Entry, ancestors_of
 from reprov.domain.fences import Fence
 from reprov.domain.filesystems import why_not_ours
 from reprov.domain.mounts import Mount
@@ -50,6 +50,10 @@ class Ground:
     def notes(self) -> tuple[Fence, ...]:
         """The fences of which an operator should know, in path order."""
         return tuple(fence for _, fence in sorted(self.fences.items()) if fence.note)
+
+    def fence_of(self, path: str) -> Fence | None:
+        """The fence that a path lies at or below."""
+        return next((self.fences[above] for above in (*ancestors_of(path), path) if above in self.fences), None)
 
 
 def find_ground(

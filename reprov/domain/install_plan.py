@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from reprov.domain.layout import MIB, OsDevice
-from reprov.domain.partition_plan import Fate, PartitionPlan, PlannedPartition, Refusal
+from reprov.domain.partition_plan import Fate, PartitionPlan, PlannedPartition, PlannedVolume, Refusal
 
 ARCHIVE_NAME: Final = "reprov-identity.tar"
 """Of the archive on a partition. It is there only while the root's own identity is not, or not whole."""
@@ -29,7 +29,7 @@ class InstallPlan:
     """The whole plan of a reinstall."""
 
     partitions: PartitionPlan
-    old_root: PlannedPartition | None = None
+    old_root: PlannedPartition | PlannedVolume | None = None
     """Whose identity is saved; None where nothing is there yet that could have one."""
     keeper: PlannedPartition | None = None
     """The partition that can keep the archive while / is formatted; one of an interrupted install may lie there already."""
@@ -55,7 +55,7 @@ def plan_install(partitions: PartitionPlan, choices: InstallChoices) -> InstallP
     """The plan for a partition plan; what stands against it is added to the refusals of that."""
     ours = [planned for planned in partitions.partitions if planned.os and planned.fate in (Fate.FORMATTED, Fate.CREATED)]
     at = {planned.os.mount: planned for planned in ours if planned.os}
-    root = at.get("/")
+    root = at.get("/") or next((volume for volume in partitions.volumes if volume.os.mount == "/"), None)
     old_root = root if root and root.fate is Fate.FORMATTED else None
     keeper = next((at[mount] for mount in _KEEPERS if mount in at), None)
     refusals = partitions.refusals
@@ -64,7 +64,8 @@ def plan_install(partitions: PartitionPlan, choices: InstallChoices) -> InstallP
         refusals += (Refusal("no partition of the layout can keep the node's identity while / is formatted", hint),)
     elif root and not old_root and not choices.archive and not choices.may_be_new:
         hint = "--new-node says that there is none to keep; --identity-archive FILE brings back one that was saved"
-        refusals += (Refusal(f"{partitions.disk.path} has no partition {root.entry.label!r} whose identity could be kept", hint),)
+        what = f"partition {root.entry.label!r}" if isinstance(root, PlannedPartition) else f"volume {root.os.name}"
+        refusals += (Refusal(f"{partitions.disk.path} has no {what} whose identity could be kept", hint),)
     return InstallPlan(replace(partitions, refusals=refusals), old_root, keeper, choices.archive)
 
 

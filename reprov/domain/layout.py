@@ -65,7 +65,7 @@ class OsVolume:
     filesystem: str
     """One of `LABEL_BYTES`."""
     mount: str = ""
-    """Absolute mount point, which is neither / nor one that is needed to boot; "" for none."""
+    """Absolute mount point, which is neither /boot nor that of the ESP; "" for none."""
     label: str = ""
     """Of the filesystem."""
 
@@ -126,7 +126,7 @@ class Layout:
 
     disk: DiskChoice
     partitions: tuple[OsPartition, ...]
-    """In the order in which missing ones are placed; exactly one is mounted at /."""
+    """In the order in which missing ones are placed. Exactly one of them, or of the volumes, is mounted at /."""
     preserve: tuple[Preserve, ...] = ()
     volumes: tuple[OsVolume, ...] = ()
     """In the order in which missing ones are made; each in the group of one of the partitions."""
@@ -135,3 +135,8 @@ class Layout:
     def devices(self) -> tuple[OsDevice, ...]:
         """Partitions and volumes; no two have one name."""
         return (*self.partitions, *self.volumes)
+
+    @property
+    def starts_from_volumes(self) -> bool:
+        """True when an initramfs has to know LVM to find the system."""
+        return any(volume.mount in ("/", "/usr") for volume in self.volumes)

@@ -20,7 +20,8 @@ _LABEL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _GROUP = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,62}")
 _VOLUME = re.compile(r"(?!snapshot|pvmove)(?!.*_[a-z]{1,2}(vol|data|meta|orig|log|image|spare))" + _GROUP.pattern)
 """Without the names that lvm(8) keeps to itself."""
-_NEVER_ON_LVM = frozenset({"/", "/usr", "/boot", "/boot/efi", "/efi"})
+_NEVER_ON_LVM = frozenset({"/boot", "/boot/efi", "/efi"})
+"""GRUB could read /boot there, but not every volume; and the node's identity lies on one of these while / is formatted."""
 _BYTES = {"M": MIB, "G": MIB << 10, "T": MIB << 20}
 _NO_MOUNT = re.compile(r"/(dev|etc|proc|run|sys)(/.*)?")
 """What the kernel or the running system mounts itself, and /etc, which has the fstab."""
@@ -49,14 +50,14 @@ def read_layout(text: LocatedText) -> Layout:
         raise text.invalid(("partitions",), "the layout names no partition of the operating system")
     for key in ("name", "mount"):
         _refuse_twins(text, key, [str(getattr(partition, key)) for partition in partitions])
-    if all(partition.mount != "/" for partition in partitions):
-        raise text.invalid(("partitions",), "no partition is mounted at /")
     preserve = tuple(_preserve(item) for item in top.items("preserve"))
     for index, rule in enumerate(preserve):
         for partition in partitions:
             if (rule.type and rule.type == partition.type) or (rule.label and rule.label in (partition.name, partition.label)):
                 raise text.invalid(("preserve", index), f"preserve: {rule} is also the layout's own partition {partition.name!r}")
     layout = Layout(_disk(_Mapping(text, ("disk",), "disk")), partitions, preserve, tuple(_volumes(top, partitions)))
+    if all(device.mount != "/" for device in layout.devices):
+        raise text.invalid(("partitions",), "no partition or volume is mounted at /")
     _refuse_volumes(text, layout)
     return layout
 
@@ -184,7 +185,7 @@ def _volumes(top: _Mapping, partitions: Sequence[OsPartition]) -> Iterator[OsVol
         item.text("filesystem", required=True)
         filesystem, mount, label = _filesystem(item, size_bytes)
         if mount in _NEVER_ON_LVM:
-            raise item.invalid("mount", f"mount: {mount} needs a partition of its own: what boots the node does not look into LVM")
+            raise item.invalid("mount", f"mount: {mount} needs a partition of its own: what starts the kernel does not look into LVM")
         yield OsVolume(group, name, size_bytes, filesystem, mount, label)
 
 
@@ -202,6 +203,8 @@ def _refuse_volumes(text: LocatedText, layout: Layout) -> None:
             raise text.invalid(("lvm", index, "name"), f"name: two volumes are {volume.name}")
         if volume.mount and volume.mount in [other.mount for other in layout.devices[: len(layout.partitions) + index]]:
             raise text.invalid(("lvm", index, "mount"), f"mount: something else has {volume.mount!r}, too")
+        if volume.mount == "/" and all(partition.mount != "/boot" for partition in layout.partitions):
+            raise text.invalid(("lvm", index, "mount"), "mount: with / on a volume, /boot needs a partition of its own for the kernel")
         for number, rule in enumerate(layout.preserve):
             if rule.vg == volume.group or (rule.label and rule.label == volume.label):
                 raise text.invalid(("preserve", number), f"preserve: {rule} is also the layout's own volume {volume.name}")

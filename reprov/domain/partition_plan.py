@@ -45,6 +45,11 @@ class PlannedPartition:
     os: OsPartition | None = None
     """What the layout says of it; None for what is not the operating system's."""
 
+    @property
+    def path(self) -> str:
+        """Of the device; "" for one that is created."""
+        return self.entry.path
+
 
 @dataclass(frozen=True, slots=True)
 class PlannedVolume:
@@ -58,6 +63,11 @@ class PlannedVolume:
     reason: str
     uuid: str = ""
     """Of a volume that is there; "" for one that is created."""
+
+    @property
+    def path(self) -> str:
+        """Of the device, while it is active."""
+        return self.os.device
 
 
 @dataclass(frozen=True, slots=True)

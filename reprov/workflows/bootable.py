@@ -15,7 +15,8 @@ _PACKAGES = {Firmware.BIOS: "grub-pc-bin and grub2-common", Firmware.EFI: "grub-
 def make_bootable(root: Path, disk_device: str, layout: Layout, monitor: Monitor) -> None:
     """Install the boot loader of a root onto its disk, for every firmware that the layout has a partition for, durably.
 
-    `root` is mounted from a partition of the disk, and so are the layout's other filesystems in it; `disk_device` is a block device.
+    `root` is mounted from a partition of the disk or from a volume on one, and so are the layout's other filesystems in it;
+    `disk_device` is a block device.
     Outside of these filesystems, the bios-boot partition and the boot code of the first sector nothing of the disk is written.
     A second run does no harm. Raises `Refused` before anything is written, `ReprovError` when a program fails or the result would
     not boot.
@@ -37,7 +38,7 @@ def make_bootable(root: Path, disk_device: str, layout: Layout, monitor: Monitor
                 bootable.install_for_bios()
             if Firmware.EFI in firmwares:
                 bootable.install_for_efi(esp_mount(layout), boot_loader.distribution_of(root))
-            if trouble := boot_trouble(bootable.configure(), bootable.uuid):
+            if trouble := boot_trouble(bootable.configure(), bootable.names):
                 raise ReprovError(
                     f"the configuration of GRUB in {root} is wrong: {trouble}", hint="see /etc/default/grub and /etc/grub.d in it"
                 )

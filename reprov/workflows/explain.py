@@ -4,8 +4,14 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from reprov.adapters.files import opened_directory
+from reprov.adapters.mounts import read_mounts
+from reprov.adapters.release_reader import ReleaseFiles
+from reprov.adapters.standing import read_standing
 from reprov.domain.account_files import ACCOUNT_PATHS
 from reprov.domain.entry import Entry, Kind, parent_of
+from reprov.domain.fences import Fence
+from reprov.domain.ground import find_ground
 from reprov.domain.ownership import Owner, Verdict
 from reprov.domain.release import ReleaseId
 from reprov.domain.tree import real_directory
@@ -28,6 +34,8 @@ class Explained:
     """The package that owns it; "" for none."""
     entry: Entry | None
     """What the release says of it; None when it has no such path."""
+    fence: Fence | None = None
+    """What it lies at or below, and which stays as it is whatever the lists say; None for a path that goes by the lists."""
 
 
 def explain(root: Path, path: str) -> Explained:
@@ -51,7 +59,15 @@ def explain(root: Path, path: str) -> Explained:
     is_dir = entry.kind is Kind.DIR if entry else _is_directory(root / relative, or_asked=path.endswith("/"))
     verdict = installed.ownership.of(relative, is_dir=is_dir)
     is_account = relative in ACCOUNT_PATHS and verdict.owner in (Owner.IMAGE, Owner.MERGE)
-    return Explained(relative, asked, verdict, is_account, installed.release.id, installed.owner_packages.get(relative, ""), entry)
+    package = installed.owner_packages.get(relative, "")
+    return Explained(relative, asked, verdict, is_account, installed.release.id, package, entry, _fence_of(root, installed, relative))
+
+
+def _fence_of(root: Path, installed: ReleaseFiles, path: str) -> Fence | None:
+    mounts = read_mounts(root)
+    with opened_directory(root) as root_fd:
+        standing = read_standing(root, root_fd, mounts)
+    return find_ground(mounts, installed.release.filesystems, installed.manifest.entries, standing).fence_of(path)
 
 
 def _is_directory(path: Path, *, or_asked: bool) -> bool:

@@ -17,7 +17,7 @@ from reprov.adapters.release_reader import ReleaseFiles
 from reprov.adapters.source import fetch_release
 from reprov.adapters.volume_writer import require_lvm
 from reprov.domain.account_files import ACCOUNT_PATHS
-from reprov.domain.boot import firmwares_of, refuse_foreign_bios_boot
+from reprov.domain.boot import INITRAMFS_WITH_LVM, firmwares_of, refuse_foreign_bios_boot
 from reprov.domain.data_devices import PROOF_FILE
 from reprov.domain.device_names import DeviceNames
 from reprov.domain.entry import show
@@ -56,6 +56,7 @@ _OSD_DIRECTORIES = "var/lib/ceph/osd/"
 _KEPT = ("etc/machine-id", "etc/fstab")
 """What is in the new root before the release comes, and has to stay."""
 _LVM = ("usr/sbin/lvm", "sbin/lvm")
+_DEVICES_FILE = "etc/lvm/devices/system.devices"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,7 @@ def install(target: Target, plan: InstallPlan, wanted: Wanted, monitor: Monitor)
             _write_fstab(target, plan, devices, found, root, identity)
             upgraded = upgrade(root, wanted.source, release.role, release.version, stage_only=False, monitor=monitor)
             make_bootable(root, path, target.layout, monitor)
+            _note_devices_file(root, devices, monitor)
             mounts.close()
     after = prove_inventory(target.inventory(), boot=boot_id(), before=before, rules=rules, monitor=monitor)
     _keep_proof(plan, HopProof(f"installation of {release}", before, after))
@@ -157,28 +159,52 @@ def _half_installed(disk: str, monitor: Monitor) -> Iterator[None]:
         raise
 
 
+def check_release(target: Target, plan: InstallPlan, wanted: Wanted) -> None:
+    """Raise what stands against a release, as far as that can be told without looking into the old root: that the source lacks it
+    (`InvalidInput`), that it does not fit the layout (`Refused`). Of a role that only the old root knows nothing can be told."""
+    if wanted.role:
+        release = ReleaseId.of(wanted.role, wanted.version)
+        with _fetched(wanted.source, release) as files:
+            _refuse_unfit(release, files, target.layout, plan.partitions.disk)
+
+
 def _release_of(wanted: Wanted, identity: Identity, layout: Layout, disk: Disk) -> ReleaseId:
     """The release, which the source has, which leaves the node its own and can be made bootable: to be known before anything is written."""
     role = wanted.role or identity.role
     if not role:
         raise InvalidInput("there is no installed release whose role could be kept", hint=f"name it: ROLE {wanted.version}")
     release = ReleaseId.of(role, wanted.version)
-    with tempfile.TemporaryDirectory(prefix="reprov-release-") as folder:
-        fetch_release(wanted.source, release, Path(folder), Path(folder) / "none")
-        files = ReleaseFiles.load(Path(folder))
-        for path in _KEPT:
-            if files.ownership.of(path, is_dir=False).owner is Owner.IMAGE:
-                raise Refused(f"the lists of {release} do not keep {show(path)}", hint="publish it with the list identity, too")
-        if layout.volumes and not any(path in files.manifest.entries for path in _LVM):
-            hint = "install a role with lvm2, or take the volumes out of the layout"
-            raise Refused(f"{release} has no /{_LVM[0]}, and the layout has volumes", hint=hint)
+    with _fetched(wanted.source, release) as files:
+        _refuse_unfit(release, files, layout, disk)
         _refuse_lists_that_lose(identity, release, files)
-        if firmwares_of(layout):
-            refuse_foreign_bios_boot(layout, disk.partitions)
-            if not any(path.startswith("boot/vmlinuz-") for path in files.manifest.entries):
-                hint = "install a role with a kernel, or take esp and bios-boot out of the layout"
-                raise Refused(f"{release} has no kernel (/boot/vmlinuz-*), and the layout is that of a disk which boots", hint=hint)
     return release
+
+
+@contextmanager
+def _fetched(source: Source, release: ReleaseId) -> Iterator[ReleaseFiles]:
+    with tempfile.TemporaryDirectory(prefix="reprov-release-") as folder:
+        fetch_release(source, release, Path(folder), Path(folder) / "none")
+        yield ReleaseFiles.load(Path(folder))
+
+
+def _refuse_unfit(release: ReleaseId, files: ReleaseFiles, layout: Layout, disk: Disk) -> None:
+    """What a release has to keep, and to have, for a layout."""
+    entries = files.manifest.entries
+    for path in _KEPT:
+        if files.ownership.of(path, is_dir=False).owner is Owner.IMAGE:
+            raise Refused(f"the lists of {release} do not keep {show(path)}", hint="publish it with the list identity, too")
+    if layout.volumes and not any(path in entries for path in _LVM):
+        hint = "install a role with lvm2, or take the volumes out of the layout"
+        raise Refused(f"{release} has no /{_LVM[0]}, and the layout has volumes", hint=hint)
+    if not firmwares_of(layout):
+        return
+    refuse_foreign_bios_boot(layout, disk.partitions)
+    if layout.starts_from_volumes and INITRAMFS_WITH_LVM not in entries:
+        hint = "install a role with lvm2 and initramfs-tools, or give / and /usr partitions"
+        raise Refused(f"{release} has no /{INITRAMFS_WITH_LVM}: its initramfs would not find / or /usr on LVM", hint=hint)
+    if not any(path.startswith("boot/vmlinuz-") for path in entries):
+        hint = "install a role with a kernel, or take esp and bios-boot out of the layout"
+        raise Refused(f"{release} has no kernel (/boot/vmlinuz-*), and the layout is that of a disk which boots", hint=hint)
 
 
 def _refuse_lists_that_lose(identity: Identity, release: ReleaseId, files: ReleaseFiles) -> None:
@@ -257,9 +283,17 @@ def _write_fstab(target: Target, plan: InstallPlan, devices: InstallDevices, fou
         file.chmod(0o644)
 
 
+def _note_devices_file(root: Path, devices: InstallDevices, monitor: Monitor) -> None:
+    """The list of LVM's devices is carried over as it was; on a node whose LVM goes by it, a new device is to be added."""
+    if (root / _DEVICES_FILE).is_file():
+        for group, device in devices.new_groups():
+            monitor.emit(Note(f"/{_DEVICES_FILE} is that of before, without {group}: `lvmdevices --adddev {device}` on the node adds it"))
+
+
 def _keep_proof(plan: InstallPlan, proof: HopProof) -> None:
     """Both sides in reprov's directory of the new root, as an upgrade keeps them."""
     with _held(plan) as (devices, mounts):
+        devices.activate_made()
         root = mounts.folder("root")
         top = [item for item in in_mount_order(plan.partitions) if item[0].mount == "/"]
         _mount(devices, mounts, root, top)

@@ -52,16 +52,25 @@ class InstallDevices:
                 if content is not None:
                     self._contents[volume.os.name] = content
 
+    def activate_made(self) -> None:
+        """Activate every group of a plan that has been carried out."""
+        for group, planned in self._plan.groups():
+            self._switch_on(group, self.disk.device_of(planned.entry))
+
     def make_groups(self) -> None:
         """Make the groups and volumes that are missing."""
-        for group, planned in self._plan.groups():
-            if planned.fate is not Fate.KEPT:
-                device = self.disk.device_of(planned.entry)
-                make_group(group, device)
-                self._active.append((group, device))
+        for group, device in self.new_groups():
+            make_group(group, device)
+            self._active.append((group, device))
         for volume in self._plan.volumes:
             if volume.fate is Fate.CREATED:
                 make_volume(volume.os, self.disk.device_of(self._entries[volume.number]))
+
+    def new_groups(self) -> Iterator[tuple[str, str]]:
+        """The groups that the plan makes, each with its device."""
+        for group, planned in self._plan.groups():
+            if planned.fate is not Fate.KEPT:
+                yield group, self.disk.device_of(planned.entry)
 
     def old_sources(self) -> frozenset[str]:
         """What a line of fstab may call the volumes whose old content is gone."""

@@ -64,13 +64,13 @@ def find_identity(plan: InstallPlan, devices: InstallDevices, mounts: PrivateMou
     if plan.old_root:
         with _old_root(plan, devices, mounts) as root:
             if root is not None:
-                _refuse_half_restored(root, plan.old_root)
+                _refuse_half_restored(root, plan.old_root.path)
                 role = _role_of(root)
                 with opened_directory(root) as root_fd:
                     if save(root_fd, archive):
                         return Identity(archive, role)
     if not may_be_new:
-        where = plan.old_root.entry.path if plan.old_root else plan.partitions.disk.path
+        where = plan.old_root.path if plan.old_root else plan.partitions.disk.path
         raise Refused(
             f"there is no identity of a node on {where}",
             hint="--new-node says that there is none to keep; --identity-archive FILE brings back one that was saved",
@@ -147,11 +147,11 @@ def private_options(device: OsDevice) -> tuple[str, ...]:
     return ("umask=0077",) if device.filesystem == "vfat" else ()
 
 
-def _refuse_half_restored(root: Path, old_root: PlannedPartition) -> None:
+def _refuse_half_restored(root: Path, device: str) -> None:
     """The rest of the identity is in an archive that this layout, or this command line, does not lead to."""
     if (root / _RESTORING).exists():
         raise Refused(
-            f"the identity of the node on {old_root.entry.path} is not whole: an installation was interrupted",
+            f"the identity of the node on {device} is not whole: an installation was interrupted",
             hint="run that one again, with the same layout and --identity-archive: the archive is where it was kept",
         )
 

@@ -109,10 +109,11 @@ def test_the_plan_alone_writes_nothing(lab: InstallLab) -> None:
     shown, fields = lab.run("1.0", "--plan"), lab.run("1.0", "--plan", "--json")
     assert (shown.status, fields.status) == (3, 3)
     assert lab.image.read_bytes() == before
-    loop = re.search(r"as (/dev/loop\d+),", shown.stdout)
+    loop = re.search(r"as\s+(/dev/loop\d+),", shown.stdout)
     assert loop is not None
-    assert shown.stdout.splitlines()[1:] == [
-        "  table     stays as it is",
+    heading, _, rest = shown.stdout.partition("\n  table     stays as it is\n")
+    assert heading.replace("\n ", "") == f"Disk {lab.image} as {loop[1]}, 302.0 MB"
+    assert rest.splitlines() == [
         f"  identity  from {loop[1]}p2; it lies on boot while / is formatted",
         "NR  NAME        SIZE  FATE       WHY",
         " 1  boot     25.2 MB  formatted  ext4 at /boot; was ext4",
@@ -137,6 +138,15 @@ def test_usr_on_a_partition_of_its_own_is_no_previous_tree(lab: InstallLab) -> N
     with lab.mounted("root", options="loop,ro") as root:
         deployment = Deployment.parse((root / ".reprov/state.json").read_text(), "state.json")
     assert (str(deployment.installed), deployment.has_previous) == ("base 1.0", False)
+
+
+def test_an_answer_that_goes_to_a_full_disk_is_a_note(lab: InstallLab) -> None:
+    with Path("/dev/full").open("w") as full:
+        argv = [sys.executable, "-m", "reprov", *lab.words("1.0", "--yes", "--json")]
+        ran = subprocess.run(argv, check=False, stdout=full, stderr=subprocess.PIPE, text=True)
+    said = "note: it is done, but the answer cannot be written: No space left on device"
+    assert (ran.returncode, ran.stderr.splitlines()[-1]) == (0, said)
+    assert_installed(lab)
 
 
 def test_without_a_terminal_it_needs_yes(lab: InstallLab) -> None:
@@ -435,6 +445,26 @@ def test_a_release_without_lvm_is_no_release_for_volumes(lab: InstallLab, monkey
     assert lab.image.read_bytes() == before
 
 
+def test_a_release_whose_initramfs_would_not_find_its_root_on_lvm_is_refused(lab: InstallLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.furnish(free_mib=128)
+    lab.store.publish(Tree(lab.folder / "tree-2.0", "2.0").file("usr/sbin/lvm").file("boot/vmlinuz-6.1"), "2.0")
+    partitions = [
+        {"name": "grub", "type": "bios-boot", "size": "1M"},
+        {"name": "boot", "size": "24M", "filesystem": "ext4", "mount": "/boot"},
+        {"name": "system", "size": "72M", "group": "no-such-group"},
+    ]
+    volumes = [{"group": "no-such-group", "name": "root", "size": "64M", "filesystem": "ext4", "mount": "/"}]
+    before = lab.image.read_bytes()
+    with attached(lab.image) as (loop,):
+        Disk(loop, monkeypatch)
+        lab.write_layout(disk={"wwn": "0x5001"}, partitions=partitions, lvm=volumes)
+        ran = lab.run("2.0", "--plan", "--new-node")
+    said = "base 2.0 has no /usr/share/initramfs-tools/hooks/lvm2: its initramfs would not find / or /usr on LVM"
+    assert (ran.status, said in ran.stderr) == (4, True), ran.stderr
+    assert "no-such-group/root" in ran.stdout
+    assert lab.image.read_bytes() == before
+
+
 def test_a_mounted_partition_is_not_formatted(lab: InstallLab, monkeypatch: pytest.MonkeyPatch) -> None:
     point = lab.folder / "elsewhere"
     point.mkdir()
@@ -589,8 +619,9 @@ def test_an_image_that_something_else_has_is_refused(lab: InstallLab) -> None:
 
 def test_a_release_that_is_not_there_is_found_out_before_anything_is_written(lab: InstallLab) -> None:
     before = lab.image.read_bytes()
-    ran = lab.run("9.9", "--yes")
-    assert (ran.status, "has no base 9.9" in ran.stderr) == (2, True)
+    for how in ("--plan", "--yes"):
+        ran = lab.run("9.9", how)
+        assert (ran.status, "has no base 9.9" in ran.stderr, "osd-3" in ran.stdout) == (2, True, True)
     assert lab.image.read_bytes() == before
 
 

@@ -67,6 +67,19 @@ def test_osds_in_plain_directories_stay_where_they_are(greedy: Node) -> None:
     assert inodes(greedy, *kept) == known
 
 
+def test_verify_does_not_look_into_osds_nor_at_files_in_use(greedy: Node) -> None:
+    """All that lies there is no release's, and these lists call such a path added."""
+    make_osds(greedy)
+    greedy.write("var/swapfile", "swap")
+    greedy.write("etc/fstab", "/var/swapfile none swap sw 0 0\n")
+    ran = greedy.run("verify", "--json")
+    assert (ran.status, json.loads(ran.stdout)["drift"]) == (0, [])
+    greedy.write("var/lib/app/stray")
+    greedy.path("opt/app/version").unlink()
+    drift = [(item["path"], item["drift"]) for item in json.loads(greedy.run("verify", "--json").stdout)["drift"]]
+    assert drift == [("/opt/app/version", "missing"), ("/var/lib/app/stray", "added")]
+
+
 def test_the_tmpfs_of_an_osd_is_not_carried_away(greedy: Node, filesystems: Filesystems) -> None:
     mounted = filesystems.tmpfs(greedy.path(OSD))
     (mounted / "whoami").write_text("3\n")

@@ -3,24 +3,32 @@
 import hashlib
 import json
 import re
-import shutil
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
-import reprov as package
-from reprov.adapters.lay import install_client, lay_files
-from reprov.events import NullMonitor
-from reprov.workflows.rescue_image import WantedImage, make_rescue_image
-from tests.rescue_lab import CEPH_DATA, MIB, OSD_BYTES, ROOT_BYTES, RescueMachine, make_disk, make_key
-from tests.system.install_lab import LISTS
-from tests.system.node import Run, Store
+from reprov.domain.hop_proof import HopProof
+from tests.rescue_lab import (
+    BEHIND_BOOT,
+    CEPH_DATA,
+    LAYOUTS,
+    MIB,
+    OSD_BYTES,
+    ROOT_BYTES,
+    ROOT_VOLUME,
+    VAR_VOLUME,
+    Image,
+    RescueMachine,
+    make_disk,
+    make_key,
+    mounted,
+)
+from tests.system.node import Store
 from tests.system.servers import served
-from tests.system.trees import Tree, make_library, rescue_trees
+from tests.system.trees import Tree
 
 pytestmark = [
     pytest.mark.system,
@@ -28,72 +36,11 @@ pytestmark = [
     pytest.mark.needs("mmdebstrap", "bsdtar", "qemu-system-x86_64", "sfdisk", "ssh", "ssh-keygen", "ssh-keyscan"),
 ]
 
-BOOT_TIMEOUT_S = 600
-"""Of one boot, which takes about 60 s on a machine that has nothing else to do."""
-COMMAND_TIMEOUT_S = 180
-LAYOUT = json.dumps(
-    {
-        "disk": {"serial": "osd-disk"},
-        "partitions": [
-            {"name": "boot", "size": "24M", "filesystem": "ext4", "mount": "/boot"},
-            {"name": "root", "size": "160M", "filesystem": "ext4", "mount": "/"},
-        ],
-        "preserve": [{"type": CEPH_DATA}],
-    }
-)
-VOLUMES = json.dumps(
-    {
-        "disk": {"serial": "osd-disk"},
-        "partitions": [
-            {"name": "boot", "size": "24M", "filesystem": "ext4", "mount": "/boot"},
-            {"name": "root", "size": "160M", "filesystem": "ext4", "mount": "/"},
-            {"name": "system", "size": "44M", "group": "sys-1"},
-        ],
-        "lvm": [
-            {"group": "sys-1", "name": "var", "size": "20M", "filesystem": "ext4", "mount": "/var"},
-            {"group": "sys-1", "name": "swap", "size": "6M", "filesystem": "swap"},
-        ],
-        "preserve": [{"type": CEPH_DATA}],
-    }
-)
-VAR_BYTES = slice(202 * MIB, 222 * MIB)
-"""Behind the OSD and LVM's own MiB: the first volume of a new group begins with its first extent."""
+BOOT_TIMEOUT_S = 1800
+"""Of one boot, which takes about 60 s on a machine that has nothing else to do, and ten times as long on one that has."""
+COMMAND_TIMEOUT_S = 600
 FINGERPRINT = r"the host key of this boot is (SHA256:\S+)\n"
 PROMPT = r"root@rescue:[^\n]*# "
-
-
-class Image(NamedTuple):
-    """An image, whoever may log into it, and a disk."""
-
-    folder: Path
-    key: Path
-    disk: Path
-
-
-@pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory, nothing_stays_behind: None) -> Image:
-    """The image of a tree that is what the role makes of the packages of the test's role."""
-    folder = tmp_path_factory.mktemp("rescue")
-    tree, layout, volumes = folder / "tree", folder / "node.json", folder / "volumes.json"
-    subprocess.run(["cp", "--archive", "--reflink=auto", rescue_trees().old, tree], check=True)
-    lay_files(Path(package.__file__).parents[1] / "roles/rescue/files", tree)
-    install_client(tree)
-    layout.write_text(LAYOUT)
-    volumes.write_text(VOLUMES)
-    key = make_key(folder / "key")
-    wanted = WantedImage(folder / "image", ssh_keys=(key.with_suffix(".pub"),), layouts=(layout, volumes))
-    make_rescue_image(tree, wanted, NullMonitor())
-    shutil.rmtree(tree)
-    make_disk(folder / "disk.img")
-    return Image(folder / "image", key, folder / "disk.img")
-
-
-@pytest.fixture
-def store(tmp_path: Path, reprov: Run) -> Store:
-    """An empty store, with lists that keep a node's identity."""
-    made = Store(tmp_path / "store", reprov)
-    make_library(made.library, exclude=LISTS)
-    return made
 
 
 def test_a_static_address_the_inventory_and_ssh_by_key_alone(image: Image, tmp_path: Path) -> None:
@@ -109,7 +56,7 @@ def test_a_static_address_the_inventory_and_ssh_by_key_alone(image: Image, tmp_p
         assert ssh("ip -brief -4 address show scope global; ip -4 route show default").stdout.split()[2:6] == [
             *("10.0.2.15/24", "default", "via", "10.0.2.2"),
         ]
-        assert ssh("cat /etc/reprov/layouts/node.json").stdout == LAYOUT
+        assert ssh("cat /etc/reprov/layouts/node.json").stdout == LAYOUTS["node.json"]
         assert ssh("ls -A /etc/ssh | grep host_; cat /etc/machine-id; grep -v ':\\*:' /etc/shadow").stdout == ""
         stranger = machine.ssh(make_key(tmp_path / "stranger"), "true", timeout_s=COMMAND_TIMEOUT_S)
         assert (stranger.returncode, stranger.stderr.splitlines()[-1]) == (255, "root@127.0.0.1: Permission denied (publickey).")
@@ -152,36 +99,38 @@ def test_an_installation_that_the_command_line_orders(image: Image, tmp_path: Pa
 
 
 def test_volumes_are_made_and_the_next_installation_keeps_their_group(image: Image, tmp_path: Path, store: Store) -> None:
+    """The root is one of them: the second installation finds who the node is on a volume of the first."""
     for version in ("1.0", "1.1"):
         tree = Tree(tmp_path / f"tree-{version}", version)
         store.publish(tree.file("opt/version", version).file("boot/config", "1").file("usr/sbin/lvm").directory("var/lib"), version)
     disk = tmp_path / "disk.img"
-    subprocess.run(["cp", "--sparse=always", image.disk, disk], check=True)
+    make_disk(disk, {"boot": 24})
+    osd = disk.read_bytes()[BEHIND_BOOT]
     order_volumes(image, disk, store, tmp_path, "1.0", "reprov.new-node=yes")
-    with mounted(disk, ROOT_BYTES, tmp_path, "rw") as root:
+    with mounted(disk, ROOT_VOLUME, tmp_path, "rw") as root:
         first = (root / "etc/fstab").read_text()
-        Tree.over(root).file("etc/machine-id", "0123456789abcdef0123456789abcdef\n").file("etc/hostname", "node-17\n")
-    with mounted(disk, VAR_BYTES, tmp_path, "rw") as var:
+        Tree.over(root).file("etc/machine-id", "0123456789abcdef0123456789abcdef\n").file("etc/hostname", "node-17\n").file("old", "lost")
+    with mounted(disk, VAR_VOLUME, tmp_path, "rw") as var:
         Tree.over(var).file("lib/ceph/osd/ceph-3/keyring", "[osd.3]\n").file("old", "lost")
     groups = metadata_of(disk)
 
     order_volumes(image, disk, store, tmp_path, "1.1", "")
 
     assert metadata_of(disk) == groups
-    assert disk.read_bytes()[OSD_BYTES] == image.disk.read_bytes()[OSD_BYTES]
-    with mounted(disk, ROOT_BYTES, tmp_path, "ro") as root:
+    assert disk.read_bytes()[BEHIND_BOOT] == osd
+    with mounted(disk, ROOT_VOLUME, tmp_path, "ro") as root:
         assert [(root / path).read_text() for path in ("opt/version", "etc/hostname")] == ["1.1", "node-17\n"]
+        assert not (root / "old").exists()
+        proof = HopProof.parse((root / ".reprov/storage-proof.json").read_text(), "storage-proof.json")
+        assert proof.verdict == "1 data device and 1 OSD proved untouched by the installation of base 1.1"
         fstab = (root / "etc/fstab").read_text()
     lines = [[line.split()[1:3] for line in text.splitlines() if line.startswith("UUID=")] for text in (first, fstab)]
     assert lines == [[["/", "ext4"], ["/boot", "ext4"], ["/var", "ext4"], ["none", "swap"]]] * 2
-    uuid = subprocess.run(
-        ["blkid", "--probe", "--offset", str(VAR_BYTES.start), "--match-tag", "UUID", "--output", "value", disk],
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout.strip()
-    assert f"UUID={uuid} /var ext4 " in fstab
-    with mounted(disk, VAR_BYTES, tmp_path, "ro") as var:
+    for where, point in ((ROOT_VOLUME, "/"), (VAR_VOLUME, "/var")):
+        words = ["blkid", "--probe", "--offset", str(where.start), "--match-tag", "UUID", "--output", "value", str(disk)]
+        uuid = subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
+        assert f"UUID={uuid} {point} ext4 " in fstab
+    with mounted(disk, VAR_VOLUME, tmp_path, "ro") as var:
         assert (var / "lib/ceph/osd/ceph-3/keyring").read_text() == "[osd.3]\n"
         assert not (var / "old").exists()
 
@@ -195,22 +144,9 @@ def order_volumes(image: Image, disk: Path, store: Store, folder: Path, version:
             assert machine.is_off_within(COMMAND_TIMEOUT_S)
 
 
-@contextmanager
-def mounted(disk: Path, where: slice, folder: Path, access: str) -> Iterator[Path]:
-    """A filesystem that lies somewhere on a disk image."""
-    point = folder / "mounted"
-    point.mkdir(exist_ok=True)
-    place = f"loop,{access},offset={where.start},sizelimit={where.stop - where.start}"
-    subprocess.run(["mount", "-o", place, disk, point], check=True)
-    try:
-        yield point
-    finally:
-        subprocess.run(["umount", point], check=True)
-
-
 def metadata_of(disk: Path) -> bytes:
     """What LVM has written of its groups: it changes with every change of one."""
-    return disk.read_bytes()[VAR_BYTES.start - MIB : VAR_BYTES.start]
+    return disk.read_bytes()[ROOT_VOLUME.start - MIB : ROOT_VOLUME.start]
 
 
 def test_an_installation_that_fails_ends_in_a_shell_and_not_in_another_boot(image: Image, tmp_path: Path) -> None:

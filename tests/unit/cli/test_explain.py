@@ -137,6 +137,7 @@ def test_json(reprov: Callable[..., Any], node: Path) -> None:
         "class": "image",
         "rule": None,
         "place": None,
+        "protected": None,
         "release": "base 1.0",
         "package": "x",
         "digest": DIGEST,
@@ -144,6 +145,18 @@ def test_json(reprov: Callable[..., Any], node: Path) -> None:
     unknown = json.loads(reprov("explain", "/etc/hostname", "--root", node, "--json").stdout)
     assert (unknown["class"], unknown["rule"], unknown["place"]) == ("keep", "- /etc/hostname", "excludes/10-base.exclude:1")
     assert (unknown["package"], unknown["digest"]) == (None, None)
+
+
+@pytest.mark.parametrize("path", ["", "/keyring"], ids=["the directory itself", "a path in it"])
+def test_the_directory_of_an_osd_is_protected_whatever_the_lists_say(reprov: Callable[..., Any], node: Path, path: str) -> None:
+    osd = "/var/lib/ceph/osd/ceph-3"
+    (node / osd[1:]).mkdir(parents=True)
+    (node / osd[1:] / "whoami").write_text("3\n")
+    said = reprov("explain", f"{osd}{path}", "--root", node).stdout.splitlines()
+    assert said[1:3] == ["class    protected", f"rule     built in: {osd} stays as it is (the directory of an OSD)"]
+    fields = json.loads(reprov("explain", f"{osd}{path}", "--root", node, "--json").stdout)
+    assert (fields["class"], fields["rule"], fields["protected"]) == ("protected", None, {"path": osd, "reason": "the directory of an OSD"})
+    assert "class    add-only\n" in reprov("explain", "/var/lib/ceph/osd", "--root", node).stdout
 
 
 def test_an_account_file_belongs_to_no_rule(reprov: Callable[..., Any], node: Path) -> None:

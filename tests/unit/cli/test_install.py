@@ -1,5 +1,6 @@
 """reprov install, with plans that are made up: what it shows, asks and ends with."""
 
+import errno
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from reprov.cli import install as cli
 from reprov.cli import options
 from reprov.cli.install_text import install_fields, install_lines, install_question
 from reprov.domain.install_plan import InstallChoices, InstallPlan, plan_install
@@ -18,6 +20,7 @@ from reprov.domain.layout import MIB, Layout, OsVolume
 from reprov.domain.partition_planner import plan_partitions
 from reprov.domain.proof_comparison import Compared, Comparison, Difference, Extent
 from reprov.domain.release import ReleaseId
+from reprov.errors import InvalidInput
 from reprov.workflows import install as workflow
 from reprov.workflows import install_plan
 from reprov.workflows.install_plan import Target
@@ -55,13 +58,19 @@ class Machine:
         self.plan = plan_of()
         self.proven = PROVEN
         self.wanted: list[workflow.Wanted] = []
+        self.missing = ""
         patched.setattr(install_plan, "target_of", self._target)
         patched.setattr(install_plan, "make_plan", lambda _target, _choices, _monitor: self.plan)
         patched.setattr(workflow, "install", self._install)
+        patched.setattr(workflow, "check_release", self._check_release)
 
     @contextmanager
     def _target(self, wanted: Layout) -> Iterator[Target]:
         yield Target(wanted)
+
+    def _check_release(self, _target: Target, _plan: InstallPlan, _wanted: workflow.Wanted) -> None:
+        if self.missing:
+            raise InvalidInput(self.missing)
 
     def _install(self, _target: Target, plan: InstallPlan, wanted: workflow.Wanted, _monitor: object) -> object:
         assert plan is self.plan
@@ -243,3 +252,26 @@ def test_the_example_in_the_documentation_is_a_layout() -> None:
     assert [partition.mount for partition in example.partitions] == ["/boot/efi", "", "/boot", "/", "/var", "", ""]
     assert [volume.mount for volume in example.volumes] == ["/var/log", "/home"]
     assert len(example.preserve) == 4
+
+
+@pytest.mark.parametrize("more", [("--plan",), ("--plan", "--json"), ("--yes",)], ids=" ".join)
+def test_a_release_that_is_not_there_is_told_with_the_plan(reprov: Reprov, machine: Machine, more: tuple[str, ...]) -> None:
+    machine.missing = "/srv/reprov has no base 1.0"
+    done = reprov(*WORDS, *more)
+    assert (done.status, done.stderr, machine.wanted) == (2, "reprov: /srv/reprov has no base 1.0\n", [])
+    assert "ceph data" in done.stdout
+
+
+def test_an_answer_that_cannot_be_written_makes_nothing_undone(reprov: Reprov, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_fields: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(cli, "print_json", fail)
+    done = reprov(*WORDS, "--yes", "--json")
+    assert (done.status, done.stderr.splitlines()[-1]) == (
+        0,
+        "note: it is done, but the answer cannot be written: No space left on device",
+    )
+    machine.proven = replace(PROVEN, differences=(Difference("/dev/sda5", "label", "a", "b"),))
+    assert reprov(*WORDS, "--yes", "--json").status == 7
+    assert reprov(*WORDS, "--plan", "--json").status == 1

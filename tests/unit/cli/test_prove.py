@@ -57,6 +57,25 @@ def test_a_proof_is_written_beside_and_shown(reprov: Reprov) -> None:
     assert Path("storage-proof.json").read_text() == PROOF.to_json()
 
 
+def test_a_device_that_cannot_be_read_is_no_success(reprov: Reprov, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The proof is kept, and whoever goes on when it succeeds does not."""
+    broken = replace(DATA, path="/dev/sdc", use="", error="Input/output error")
+    proof = replace(PROOF, devices=(BLOCK, broken), notes=("LVM: something is missing", "/dev/sr0: No medium found"))
+    monkeypatch.setattr(workflow, "prove", lambda *_, **__: proof)
+    done = reprov("prove")
+    assert (done.status, done.stderr.splitlines()) == (
+        1,
+        [
+            "wrote storage-proof.json",
+            "reprov: nobody could prove later that all data is untouched: /dev/sdc: Input/output error (and 1 more)",
+            "hint: take the device out, or install what is missing; the proof has everything else",
+        ],
+    )
+    assert Path("storage-proof.json").read_text() == proof.to_json()
+    assert reprov("prove", "--against", earlier(BLOCK, DATA)).status == 7  # it could be read then: that comes first
+    assert reprov("prove", "--against", earlier(BLOCK, broken)).status == 1
+
+
 def test_nothing_has_changed(reprov: Reprov) -> None:
     done = reprov("prove", "--against", earlier(BLOCK, DATA))
     assert (done.status, done.stderr, Path("storage-proof.json").exists()) == (0, "", False)

@@ -4,13 +4,27 @@ import io
 import json
 import os
 import re
+import shlex
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 import pytest
 
-from reprov.cli.tables import Table, human_count, human_files, human_paths, human_size, human_time, labelled, print_json, print_table
+from reprov.cli.tables import (
+    Table,
+    human_count,
+    human_files,
+    human_paths,
+    human_size,
+    human_time,
+    labelled,
+    print_command,
+    print_json,
+    print_table,
+    print_text,
+)
 from reprov.domain.entry import Entry, Kind
 from reprov.domain.release import ReleaseId
 from reprov.errors import ExitCode
@@ -27,12 +41,39 @@ class Terminal(io.StringIO):
 
 def on_terminal(monkeypatch: pytest.MonkeyPatch, table: Table, **environment: str) -> str:
     """What the table looks like on a terminal of 80 columns."""
+    return written(monkeypatch, lambda: print_table(table), **environment)
+
+
+def written(monkeypatch: pytest.MonkeyPatch, write: Callable[[], None], **environment: str) -> str:
+    """What something writes to a terminal of 80 columns."""
     for name, value in {"COLUMNS": "80", "TERM": "xterm-256color", **environment}.items():
         monkeypatch.setenv(name, value)
     terminal = Terminal()
     monkeypatch.setattr(sys, "stdout", terminal)
-    print_table(table)
+    write()
     return terminal.getvalue()
+
+
+LONG = f"{'word ' * 20}end-of-it"
+COMMAND = ("ceph-volume", "lvm", "activate", "--no-systemd", "a name with blanks", *(f"--option-{number}" for number in range(6)))
+
+
+def test_a_long_line_is_folded_on_a_terminal_alone(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    print_text(LONG)
+    assert capsys.readouterr().out == f"{LONG}\n"
+    lines = written(monkeypatch, lambda: print_text(LONG)).splitlines()
+    assert lines == [("word " * 16).rstrip(), "  word word word word end-of-it"]
+    assert len(lines[0]) <= 80
+
+
+def test_a_command_can_be_pasted_from_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    print_command(COMMAND)
+    assert capsys.readouterr().out == f"{shlex.join(COMMAND)}\n"
+    for columns in ("80", "30"):
+        text = written(monkeypatch, lambda: print_command(COMMAND), COLUMNS=columns)
+        assert max(map(len, text.splitlines())) <= int(columns)
+        assert len(text.splitlines()) > 1
+        assert tuple(shlex.split(text.replace(" \\\n", " "))) == COMMAND
 
 
 def test_a_table_lines_up_its_columns_without_trailing_blanks() -> None:

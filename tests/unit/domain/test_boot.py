@@ -92,4 +92,12 @@ def test_what_grub_is_told_of_before(before: str, after: str) -> None:
     ],
 )
 def test_what_would_not_boot(configuration: str, trouble: str) -> None:
-    assert boot_trouble(configuration, "ab") == trouble
+    assert boot_trouble(configuration, ("UUID=ab",)) == trouble
+
+
+def test_a_root_on_a_volume_goes_by_two_names() -> None:
+    names = ("UUID=ab", "/dev/mapper/sys-root")
+    for name in names:
+        assert boot_trouble(f"linux /vmlinuz root={name} ro\n", names) == ""
+    trouble = "it gives a kernel root=/dev/mapper/sys-old instead of root=UUID=ab or root=/dev/mapper/sys-root"
+    assert boot_trouble("linux /vmlinuz root=/dev/mapper/sys-old ro\n", names) == trouble

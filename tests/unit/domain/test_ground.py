@@ -128,3 +128,18 @@ def test_which_directories_are_an_osd_s_by_their_names() -> None:
     names = ("var/lib/ceph/osd/ceph-12", "var/lib/ceph/osd/site-0", f"var/lib/ceph/{fsid}/osd.3")
     others = ("var/lib/ceph/osd", "var/lib/ceph/osd/ceph", "var/lib/ceph/mon/ceph-0", f"var/lib/ceph/{fsid}/mon.a", "srv/osd/ceph-0")
     assert [is_osd_directory(path) for path in (*names, *others)] == [True] * 3 + [False] * 5
+
+
+@pytest.mark.parametrize(
+    ("path", "fence"),
+    [
+        ("var/lib/ceph/osd/ceph-0", OSD.directory),
+        ("var/lib/ceph/osd/ceph-0/keyring", OSD.directory),
+        ("var/lib/ceph/osd/ceph-01", ""),
+        ("var/lib/ceph/osd", ""),
+        ("", ""),
+    ],
+)
+def test_the_fence_that_a_path_lies_behind(path: str, fence: str) -> None:
+    found = find_ground((), (), TARGET, Standing({}, {OSD.directory: OSD}, {})).fence_of(path)
+    assert (found.path if found else "") == fence

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from reprov.domain.install_plan import InstallChoices, InstallPlan, in_mount_order, mounted_below, plan_install, with_findings
-from reprov.domain.inventory import Disk, Signature
+from reprov.domain.inventory import Disk, LogicalVolume, PhysicalVolume, Signature, VolumeGroup
 from reprov.domain.layout import MIB, OsPartition, OsVolume
 from reprov.domain.partition_planner import plan_partitions
 from tests.disk_builders import EFI, EXT4, ROOT, blank, disk, entry, inventory, layout, os_partition
@@ -25,7 +25,7 @@ def planned(*partitions: OsPartition, on: Disk, choices: InstallChoices | None =
 def where(plan: InstallPlan) -> tuple[str, str, list[str]]:
     """Whose identity, on which partition, and what is refused."""
     old, keeper = plan.old_root, plan.keeper
-    return old.entry.path if old else "", keeper.entry.label if keeper else "", [refusal.message for refusal in plan.partitions.refusals]
+    return old.path if old else "", keeper.entry.label if keeper else "", [refusal.message for refusal in plan.partitions.refusals]
 
 
 def test_the_esp_keeps_the_identity_of_the_old_root() -> None:
@@ -92,6 +92,23 @@ def test_volumes_are_mounted_with_the_partitions_and_told_apart() -> None:
     assert plan.first_change(replace(plan, partitions=replace(plan.partitions, volumes=(log,)))) == "volume sys/swap"
     assert plan.first_change(plan) == ""
     assert plan.first_change(other) == "partition 3 (var)"
+
+
+@pytest.mark.parametrize("choices", [InstallChoices(), NEW], ids=["an identity is looked for", "a new node"])
+def test_the_old_root_on_a_volume(choices: InstallChoices) -> None:
+    """The identity is that of a volume which is formatted; one that is made has none."""
+    system = replace(os_partition("system", 300, "", kind="lvm"), group="sys-1")
+    wanted = replace(layout(EFI, BOOT, system), volumes=(OsVolume("sys-1", "root", 256 * MIB, "ext4", "/"),))
+    bare = inventory(disk(EFI_ENTRY, entry(3, 400, 300, "lvm", "system")))
+    there = replace(
+        bare,
+        physical_volumes=(PhysicalVolume("/dev/sda3", "pv", "sys-1"),),
+        groups=(VolumeGroup("sys-1", "vg", 296 * MIB, 40 * MIB),),
+        volumes=(LogicalVolume("sys-1", "root", "lv", 256 * MIB, ("/dev/sda3",)),),
+    )
+    assert where(plan_install(plan_partitions(wanted, there), choices)) == ("/dev/mapper/sys--1-root", "boot", [])
+    refusals = [] if choices.may_be_new else ["/dev/sda has no volume sys-1/root whose identity could be kept"]
+    assert where(plan_install(plan_partitions(wanted, bare), choices)) == ("", "boot", refusals)
 
 
 def test_two_plans_are_the_same_whatever_their_reasons_are() -> None:

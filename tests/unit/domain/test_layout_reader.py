@@ -81,6 +81,13 @@ def test_volumes() -> None:
     assert [device.name for device in found.devices] == ["root", "system", "sys/var", "sys/swap.1"]
 
 
+@pytest.mark.parametrize(("mount", "starts"), [("/", True), ("/usr", True), ("/var", False)])
+def test_the_system_itself_on_volumes(mount: str, starts: bool) -> None:
+    text = lvm("mount: /}", "mount: /boot}").replace("mount: /var", "mount: /") if mount == "/" else lvm("mount: /var", f"mount: {mount}")
+    found = read_layout(YamlText(text, "layout", "a layout"))
+    assert (found.volumes[0].mount, found.starts_from_volumes) == (mount, starts)
+
+
 def lvm(old: str, new: str) -> str:
     assert LVM.count(old) == 1
     return LVM.replace(old, new)
@@ -124,11 +131,18 @@ def lvm(old: str, new: str) -> str:
         *(
             pytest.param(
                 lvm("mount: /var", f"mount: {mount}"),
-                f"l:6: mount: {mount} needs a partition of its own: what boots the node does not look into LVM",
+                f"l:6: mount: {mount} needs a partition of its own: what starts the kernel does not look into LVM",
                 id=f"{mount} on LVM",
             )
-            for mount in ("/", "/usr", "/boot", "/boot/efi", "/efi")
+            for mount in ("/boot", "/boot/efi", "/efi")
         ),
+        pytest.param(
+            lvm("mount: /}", "mount: /srv}").replace("mount: /var", "mount: /"),
+            "l:6: mount: with / on a volume, /boot needs a partition of its own for the kernel",
+            id="/ on LVM, and the kernel with it",
+        ),
+        pytest.param(lvm("mount: /}", "mount: /srv}"), "l:2: no partition or volume is mounted at /", id="no root"),
+        pytest.param(lvm("mount: /var", "mount: /"), "l:6: mount: something else has '/', too", id="two roots"),
         pytest.param(
             lvm("lvm:", "- {name: more, size: 1G, group: sys}\nlvm:"),
             "l:5: group: two partitions have 'sys'",
@@ -188,7 +202,7 @@ def with_partition(fields: str) -> str:
             "l:1: create-table: 1 is neither true nor false",
             id="a flag that is none",
         ),
-        pytest.param(TOP.replace("mount: /", "mount: /a"), "l:2: no partition is mounted at /", id="no root"),
+        pytest.param(TOP.replace("mount: /", "mount: /a"), "l:2: no partition or volume is mounted at /", id="no root"),
         pytest.param(with_partition("size: 1G"), "l:4: 'name' is missing", id="a partition without name"),
         pytest.param(with_partition("name: a"), "l:4: 'size' is missing", id="a partition without size"),
         pytest.param(with_partition("name: root, size: 1G"), "l:4: name: two partitions have 'root'", id="two of one name"),

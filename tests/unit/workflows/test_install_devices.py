@@ -72,6 +72,7 @@ def test_a_group_that_is_kept(lab: Lab) -> None:
         assert devices.content_before(LOG, 3) == lab.held
         assert devices.content_before(ROOT, 2) == EXT4
         devices.make_groups()
+        assert [*devices.new_groups()] == []
         assert devices.of(LOG, 3) == "/dev/mapper/sys-log on /dev/sda3"
         assert devices.of(ROOT, 2) == "/dev/sda2"
     log = "/dev/mapper/sys-log on /dev/sda3"
@@ -82,8 +83,15 @@ def test_a_group_that_is_made(lab: Lab) -> None:
     with install_devices(plan_partitions(WANTED, inventory(disk(ROOT_ENTRY))), DISK) as devices:
         devices.activate()
         assert lab.done == []
+        assert [*devices.new_groups()] == [("sys", "/dev/sda1")]
         devices.make_groups()
     assert lab.done == ["group sys /dev/sda1", "volume sys/log /dev/sda1", "volume sys/swap /dev/sda1", "off sys /dev/sda1"]
+
+
+def test_groups_of_a_plan_that_has_been_carried_out(lab: Lab) -> None:
+    with install_devices(plan_partitions(WANTED, inventory(disk(ROOT_ENTRY))), DISK) as devices:
+        devices.activate_made()
+    assert lab.done == ["on sys /dev/sda1", "off sys /dev/sda1"]
 
 
 def test_a_plan_without_lvm_runs_nothing_of_it(lab: Lab) -> None:
