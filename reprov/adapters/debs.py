@@ -10,10 +10,10 @@ from reprov.adapters.sandbox import Sandbox, overlay_options
 ARCHIVES = "var/cache/apt/archives"
 
 
-def cache_folder() -> Path:
-    """Where the cache is: below $REPROV_CACHE or ~/.cache/reprov. It is made when missing."""
+def cache_folder(name: str = "debs") -> Path:
+    """Where a cache of builds is: below $REPROV_CACHE or ~/.cache/reprov. It is made when missing."""
     top = Path(os.environ.get("REPROV_CACHE") or Path.home() / ".cache/reprov")
-    folder = top.absolute() / "debs"
+    folder = top.absolute() / name
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

@@ -77,7 +77,9 @@ def _located(recorded: Iterable[Recorded], diversions: Mapping[str, tuple[str, s
 
 
 def _ask_rpm(root: Path, entries: LiveEntries, digests: bool, monitor: Monitor) -> InstalledFiles:
-    where = () if root == Path("/") else ("--root", os.fspath(root))
+    folder = next(name for name in _RPM_DATABASES if name in entries).rpartition("/")[0]
+    # Named, because a program of another distribution expects the database elsewhere.
+    where = ("--dbpath", f"/{folder}") if root == Path("/") else ("--root", os.fspath(root), "--dbpath", f"/{folder}")
     try:
         said = run(("rpm", *where, "-qa", "--queryformat", RPM_QUERY)).stdout
     except CommandFailed as error:

@@ -1,15 +1,15 @@
 """Giving the accounts of packages their stable ids while the packages are installed into a tree."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from reprov.adapters import kernel
 from reprov.adapters.chroot import BUILD, Chroot
 from reprov.adapters.files import opened_directory, read_at
-from reprov.domain.ids import IdTable
-from reprov.domain.tree_accounts import RESERVED, TreeAccounts, reserve, rows, unreserve
+from reprov.domain.ids import STATIC_END, IdTable
+from reprov.domain.tree_accounts import RESERVED, TreeAccounts, reserve, rows, unreserve, with_named
 
 ACCOUNTS_HOOK = """\
 #!/bin/sh -eu
@@ -69,26 +69,44 @@ _DAY_S = 86400
 
 
 @contextmanager
-def stable_ids(chroot: Chroot, table: IdTable) -> Iterator[None]:
+def stable_ids(chroot: Chroot, table: IdTable, epoch_s: int) -> Iterator[None]:
     """In the block, packages that are installed find the accounts of the table that they name made, and give none of its ids away."""
     folder = chroot.view / BUILD
     with opened_directory(chroot.view) as root_fd:
-        passwd, group = (_read(path, root_fd) for path in ("etc/passwd", "etc/group"))
-        made = rows(table, group, chroot.epoch_s // _DAY_S)
-        (folder / "accounts.rows").write_bytes(
-            b"".join(b"%b\t%b\t%d\t%b\n" % (row.account.encode(), row.file.encode(), row.id, os.fsencode(row.line)) for row in made)
-        )
-        hook = folder / "make-accounts"
-        hook.write_text(ACCOUNTS_HOOK)
-        hook.chmod(0o755)
-        with (folder / "apt.conf").open("a") as conf:
-            conf.write(f'DPkg::Pre-Install-Pkgs {{ "/{BUILD}/make-accounts /{BUILD} /etc"; }};\n')
-        passwd, group = reserve(table, passwd, group)
+        made = rows(table, _read("etc/group", root_fd), epoch_s // _DAY_S)
+    (folder / "accounts.rows").write_bytes(
+        b"".join(b"%b\t%b\t%d\t%b\n" % (row.account.encode(), row.file.encode(), row.id, os.fsencode(row.line)) for row in made)
+    )
+    hook = folder / "make-accounts"
+    hook.write_text(ACCOUNTS_HOOK)
+    hook.chmod(0o755)
+    with (folder / "apt.conf").open("a") as conf:
+        conf.write(f'DPkg::Pre-Install-Pkgs {{ "/{BUILD}/make-accounts /{BUILD} /etc"; }};\n')
+    with reserved_ids(chroot.view, table):
+        yield
+
+
+@contextmanager
+def reserved_ids(root: Path, table: IdTable, *, first: int = STATIC_END) -> Iterator[None]:
+    """In the block, nobody gets a dynamic id of the table, beginning with `first`, whose account is not there yet."""
+    with opened_directory(root) as root_fd:
+        passwd, group = reserve(table, _read("etc/passwd", root_fd), _read("etc/group", root_fd), first=first)
         _write("etc/passwd", passwd, root_fd)
         _write("etc/group", group, root_fd)
         yield
         for path in ("etc/passwd", "etc/group"):
             _write(path, unreserve(_read(path, root_fd)), root_fd)
+
+
+def make_accounts(root: Path, table: IdTable, words: Collection[str], epoch_s: int, *, first: int) -> None:
+    """Make the accounts of the table that the words name; those that are there stay as they are."""
+    with opened_directory(root) as root_fd:
+        made = rows(table, _read("etc/group", root_fd), epoch_s // _DAY_S, first=first)
+        for name in ("passwd", "shadow", "group", "gshadow"):
+            before = _read(f"etc/{name}", root_fd)
+            after = with_named(name, before, made, words)
+            if before and after != before:
+                _write(f"etc/{name}", after, root_fd)
 
 
 def read_accounts(tree: Path) -> TreeAccounts:

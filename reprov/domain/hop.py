@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from reprov.domain import debian_version
+from reprov.domain import debian_version, rpm_version
 from reprov.domain.entry import Entry, Kind
 from reprov.domain.manifest import Manifest, escape
 from reprov.domain.packages import PackageChange, PackageSet, difference
@@ -11,7 +11,8 @@ from reprov.domain.packages import PackageChange, PackageSet, difference
 CHANGES = ("created", "replaced", "metadata", "deleted")
 _UNIT_FOLDERS = ("usr/lib/systemd/system/", "lib/systemd/system/", "etc/systemd/system/", "etc/init.d/")
 _UNIT_SUFFIXES = (".service", ".socket", ".timer", ".path", ".mount", ".target")
-_COMPARE_VERSIONS = {"debian": debian_version.compare}
+COMPARE_VERSIONS = {"debian": debian_version.compare, "rpm": rpm_version.compare}
+"""The order of versions by family."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,11 @@ class Hop:
         """The text of changed.list: change and path, escaped as in a manifest."""
         return "".join(f"{change} {escape(path) or '.'}\n" for path, change in self.paths.items())
 
+    @property
+    def contents(self) -> frozenset[str]:
+        """The paths that come, go, or say something else: all but those of which only the metadata change."""
+        return frozenset(path for path, change in self.paths.items() if change != "metadata")
+
     def count(self, change: str) -> int:
         """How many paths change in that way."""
         return sum(1 for found in self.paths.values() if found == change)
@@ -49,7 +55,7 @@ def between(old: Manifest, new: Manifest, old_packages: PackageSet, new_packages
         if change:
             paths[path] = change
     same_family = old_packages.family == new_packages.family
-    compare_versions = _COMPARE_VERSIONS.get(new_packages.family) if same_family else None
+    compare_versions = COMPARE_VERSIONS.get(new_packages.family) if same_family else None
     known = {entry.digest: entry.size for entry in old.entries.values() if entry.kind is Kind.FILE}
     wanted = {entry.digest: entry.size for entry in new.entries.values() if entry.kind is Kind.FILE}
     return Hop(

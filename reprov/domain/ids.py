@@ -13,7 +13,9 @@ from reprov.errors import InvalidInput
 
 STATIC_END = 100
 DYNAMIC = range(STATIC_END, 1000)
-"""What packages take for their accounts when they ask for no number: Debian's policy, 9.2.2; on the RPM side from 201."""
+"""What packages take for their accounts when they ask for no number: Debian's policy, 9.2.2; on the RPM side from `RPM_DYNAMIC_START`."""
+RPM_DYNAMIC_START = 201
+"""Below it packages of the RPM family ask for the number that their distribution has given them for good."""
 NOLOGIN = "/usr/sbin/nologin"
 ACCOUNT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 

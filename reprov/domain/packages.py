@@ -24,7 +24,7 @@ class Package:
 
     @property
     def key(self) -> str:
-        """What is unique in a set: foreign architectures of a package are installed beside each other."""
+        """What is unique in most sets: foreign architectures of a package are installed beside each other."""
         return f"{self.name}:{self.arch}"
 
 
@@ -37,8 +37,18 @@ class PackageSet:
 
     @classmethod
     def of(cls, family: str, packages: Iterable[Package]) -> "PackageSet":
-        """The set of these packages in the order of their names."""
-        return cls(family, {package.key: package for package in sorted(packages, key=lambda package: (package.name, package.arch))})
+        """The set of these packages in the order of their names. A package that is there in several versions (kernels) is several ones."""
+        found: dict[str, Package] = {}
+        for package in sorted(packages, key=lambda package: (package.name, package.arch, package.version)):
+            found[f"{package.key}={package.version}" if package.key in found else package.key] = package
+        return cls(family, found)
+
+    def by_name(self) -> dict[str, dict[str, Package]]:
+        """The installed versions of every package, by name and architecture."""
+        found: dict[str, dict[str, Package]] = {}
+        for package in self.packages.values():
+            found.setdefault(package.key, {})[package.version] = package
+        return found
 
     def owners(self) -> dict[str, str]:
         """The name of the owning package by path; of a path that several own (multi-arch), the first one's."""
@@ -86,16 +96,17 @@ class PackageChange:
 def difference(old: PackageSet, new: PackageSet, compare_versions: Callable[[str, str], int] | None) -> tuple[PackageChange, ...]:
     """What changes from one set to the other, by name; without a comparison, versions only differ."""
     changes: list[PackageChange] = []
-    for key in old.packages.keys() | new.packages.keys():
-        before, after = old.packages.get(key), new.packages.get(key)
-        if before and after:
-            if before.version != after.version:
-                change = _direction(before.version, after.version, compare_versions)
-                changes.append(PackageChange(after.name, after.arch, change, before.version, after.version))
-        elif after:
-            changes.append(PackageChange(after.name, after.arch, "added", "", after.version))
-        elif before:
-            changes.append(PackageChange(before.name, before.arch, "removed", before.version, ""))
+    known, wanted = old.by_name(), new.by_name()
+    for key in known.keys() | wanted.keys():
+        before, after = known.get(key, {}), wanted.get(key, {})
+        gone = [package for version, package in before.items() if version not in after]
+        come = [package for version, package in after.items() if version not in before]
+        if len(before) == len(after) == len(gone) == 1:
+            versions = gone[0].version, come[0].version
+            changes.append(PackageChange(come[0].name, come[0].arch, _direction(*versions, compare_versions), *versions))
+            continue
+        changes += [PackageChange(package.name, package.arch, "added", "", package.version) for package in come]
+        changes += [PackageChange(package.name, package.arch, "removed", package.version, "") for package in gone]
     return tuple(sorted(changes))
 
 

@@ -17,8 +17,8 @@ HOSTNAME = "etc/hostname"
 RESOLV_CONF = "etc/resolv.conf"
 POLICY_RC_D = "usr/sbin/policy-rc.d"
 
-EMPTY_DIRECTORIES = ("dev", "proc", "run", "sys", "tmp", "var/tmp", "var/lib/apt/lists", "var/cache/apt/archives")
-"""Directories of the kernel, of the running system and of apt: there, and with nothing in them."""
+EMPTY_DIRECTORIES = ("dev", "proc", "run", "sys", "tmp", "var/tmp", "var/lib/apt/lists", "var/cache/apt/archives", "var/cache/dnf")
+"""Directories of the kernel, of the running system, of apt and of dnf: with nothing in them."""
 
 INITIATOR_NAME = "etc/iscsi/initiatorname.iscsi"
 UNNAMED_INITIATOR = b"GenerateName=yes\n"
@@ -60,6 +60,7 @@ _BUILD_LEFTOVER = re.compile(
     r"|etc/(passwd|group|shadow|gshadow|subuid|subgid)-|etc/\.pwd\.lock"
     r"|var/lib/dpkg/[^/]*-old|var/lib/dpkg/(lock|lock-frontend|triggers/Lock)|var/cache/debconf/.*-old"
     r"|var/lib/apt/(daily_lock|extended_states\..*)|var/cache/apt/(pkgcache|srcpkgcache)\.bin"
+    r"|etc/.*\.rpm(new|save|orig)|(var/lib|usr/lib/sysimage)/rpm/\.rpm\.lock|var/lib/dnf/rpmdb_lock\.pid"
     r"|var/cache/ldconfig/aux-cache"
     r"|var/log/.*\.(log|xz|gz|[0-9])|var/log/journal/.*"
 )

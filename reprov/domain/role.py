@@ -4,10 +4,11 @@ import difflib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from reprov.domain.hook import Hook, hook_of
 from reprov.domain.release import MANAGED_FILESYSTEMS
 from reprov.domain.yaml_text import YamlText
 from reprov.errors import InvalidInput
@@ -22,7 +23,8 @@ its metadata, too, and costs the second version nothing in the store. What packa
 so the date need not be near theirs; it is the day of Debian 12, and in no one's future.
 """
 
-_FAMILIES = {"debian": "debian"}
+_FAMILIES = {"debian": "debian", **dict.fromkeys(("almalinux", "centos", "fedora", "rhel", "rocky"), "rpm")}
+_ON_THIS_MACHINE = "file:"
 
 
 def _named(what: str, pattern: str) -> Callable[[str], str]:
@@ -42,10 +44,18 @@ def _is_known(distribution: str) -> str:
     return distribution
 
 
+def _is_hook(fields: dict[str, Any] | None) -> dict[str, Any] | None:
+    if fields is not None:
+        hook_of(fields)
+    return fields
+
+
 RoleName = Annotated[str, AfterValidator(_named("a role name", r"[a-z0-9][a-z0-9._+-]*"))]
 Word = Annotated[str, AfterValidator(_named("a plain name", r"[A-Za-z0-9_][A-Za-z0-9._+-]*"))]
-Suite = Annotated[str, AfterValidator(_named("a suite", r"[a-z][a-z0-9.-]*(/[a-z-]+)?"))]
-Package = Annotated[str, AfterValidator(_named("a package", r"[a-z0-9][a-z0-9.+-]+(:[a-z0-9-]+)?([=/][A-Za-z0-9.+:~-]+)?"))]
+Suite = Annotated[str, AfterValidator(_named("a suite", r"[a-z][a-z0-9.-]*(/[a-z-]+)?|[0-9]+(\.[0-9]+)?"))]
+_DEB = r"[a-z0-9][a-z0-9.+-]+(:[a-z0-9-]+)?([=/][A-Za-z0-9.+:~-]+)?"
+_RPM = r"(@\^?)?[A-Za-z0-9_][A-Za-z0-9_.+:~^-]*(\([A-Za-z0-9_.+:-]+\))?"
+Package = Annotated[str, AfterValidator(_named("a package", f"{_DEB}|{_RPM}"))]
 Unit = Annotated[str, AfterValidator(_named("a unit", r"[A-Za-z0-9_][A-Za-z0-9:_.@\\-]*"))]
 Mirror = Annotated[str, AfterValidator(_named("a mirror address", r"(https?|file|copy)://?[^\s\[\]]+"))]
 TreePath = Annotated[str, AfterValidator(_named("a relative path without dots", r"[A-Za-z0-9_-][^\s/]*(/[A-Za-z0-9_-][^\s/]*)*"))]
@@ -57,12 +67,14 @@ class Repository(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     name: Word
-    suite: Suite
+    suite: Suite | None = None
+    """Of the debian family, which has several in one repository."""
     components: tuple[Word, ...] = Field(default=("main",), strict=False)
     mirror: Mirror | None = None
-    """None: where the build machine's own apt finds that suite."""
+    """None: where the build machine's own apt finds that suite. On the RPM side the directory that has `repodata`, as in `baseurl`."""
     key: Word | None = None
-    """A file of the role's `keys/` folder, OpenPGP, armored (.asc) or not (.gpg); None: the distribution's own keys."""
+    """A file of the role's `keys/` folder, OpenPGP, armored (.asc) or not (.gpg); None: the distribution's own keys, which only the
+    debian family has on the build machine."""
 
 
 class RoleFile(BaseModel):
@@ -77,8 +89,10 @@ class RoleFile(BaseModel):
     components: tuple[Word, ...] | None = Field(default=None, strict=False)
     repositories: tuple[Repository, ...] = Field(default=(), strict=False)
     packages: tuple[Package, ...] = Field(default=(), strict=False)
-    """In the words of `apt-get install`: `name`, `name=version`, `name/suite`, and `name-` for one that must not be there."""
+    """In the words of `apt-get install`: `name`, `name=version`, `name/suite`, and `name-` for one that must not be there; on the RPM
+    side in those of `dnf install`: `name`, `name-version`, `@group`."""
     recommends: bool = False
+    """With what packages recommend, or have as weak dependencies."""
     scripts: tuple[Word, ...] = Field(default=(), strict=False)
     """Files of the role's `scripts/` folder, run in the tree in this order. A build from an earlier version runs them again."""
     enabled: tuple[Unit, ...] = Field(default=(), strict=False)
@@ -88,6 +102,8 @@ class RoleFile(BaseModel):
     post_scripts: tuple[Word, ...] = Field(default=(), strict=False)
     services: tuple[Unit, ...] = Field(default=(), strict=False)
     checks: tuple[Word, ...] = Field(default=(), strict=False)
+    """Files or folders of the role's `checks/` folder, run on a node after an upgrade and by `reprov check`."""
+    converge: Annotated[dict[str, Any] | None, AfterValidator(_is_hook)] = None
     filesystems: tuple[TreePath, ...] | None = Field(default=None, strict=False)
 
     base_keys: ClassVar[tuple[str, ...]] = ("distribution", "suite", "mirror", "components")
@@ -105,10 +121,24 @@ class RoleFile(BaseModel):
             raise InvalidInput(
                 f"{source}:1: the role names neither the role it extends nor a suite", hint="suite: bookworm, or extends: base"
             )
+        for number, repository in enumerate(role.repositories):
+            if repository.suite is None and repository.mirror is None:
+                raise lines.invalid(("repositories", number), "'suite' is missing")
+        if role.extends is None and _FAMILIES[role.distribution or "debian"] == "rpm":
+            role._check_rpm(lines)
+        elif role.suite is not None and role.suite[0].isdigit():
+            raise lines.invalid(("suite",), f"suite: {role.suite!r} is not a suite of debian; another distribution has to be named")
         for key in cls.base_keys:
             if role.extends is not None and getattr(role, key) is not None:
                 raise lines.invalid((key,), f"{key!r} is for the role that extends no other; this one takes it from {role.extends!r}")
         return role
+
+    def _check_rpm(self, lines: YamlText) -> None:
+        for key in ("mirror", "components"):
+            if getattr(self, key) is not None:
+                raise lines.invalid((key,), f"{key!r} is for debian; {self.distribution} has repositories, each with its mirror")
+        if not self.repositories:
+            raise lines.invalid(("distribution",), f"a role of {self.distribution} needs repositories, each with its mirror")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +184,25 @@ class Role:
 
     @property
     def repositories(self) -> tuple[tuple[Layer, Repository], ...]:
-        """Every repository, the distribution's own first under the name "main", each with the layer that named it."""
+        """Every repository, Debian's own first under the name "main", each with the layer that named it.
+
+        Raises `InvalidInput` for one of the other family.
+        """
         root = self.layers[0]
+        named = tuple((layer, repository) for layer in self.layers for repository in layer.file.repositories)
+        for layer, repository in named:
+            if (repository.suite is None) != (self.family == "rpm"):
+                what = f"names a suite, and {self.distribution} has none" if repository.suite else "names no suite"
+                raise InvalidInput(f"{layer.folder}/{ROLE_FILE}: repository {repository.name!r} {what}")
+            if self.family == "rpm" and repository.key is None and not (repository.mirror or "").startswith(_ON_THIS_MACHINE):
+                raise InvalidInput(
+                    f"{layer.folder}/{ROLE_FILE}: repository {repository.name!r} comes over the network and has no key",
+                    hint="put the distribution's RPM-GPG-KEY file into the role's keys/ folder and name it: `key: FILE`",
+                )
+        if self.family == "rpm":
+            return named
         main = Repository(name="main", suite=self.suite, mirror=root.file.mirror, components=root.file.components or ("main",))
-        return ((root, main), *((layer, repository) for layer in self.layers for repository in layer.file.repositories))
+        return ((root, main), *named)
 
     @property
     def filesystems(self) -> tuple[str, ...]:
@@ -169,6 +214,12 @@ class Role:
     def concerns(self) -> tuple[str, ...]:
         """Whose ownership lists it has, in the order in which they are tried: its own before those of the roles that it extends."""
         return tuple(dict.fromkeys(name for layer in reversed(self.layers) for name in layer.file.excludes))
+
+    @property
+    def converge(self) -> Hook | None:
+        """The hook that the role names, else that of the nearest ancestor that does."""
+        named = [layer.file.converge for layer in self.layers if layer.file.converge is not None]
+        return hook_of(named[-1]) if named else None
 
     def named(self, get: Callable[[RoleFile], Sequence[str]]) -> tuple[str, ...]:
         """What the layers list, ancestors first, each name once."""

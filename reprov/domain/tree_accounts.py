@@ -5,8 +5,9 @@ as it is. Numbers of the table that the tree does not use are reserved meanwhile
 that the table does not know gets one of them.
 """
 
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -19,6 +20,8 @@ _DEBIANS_OWN = range(60000, 65000)
 """Numbers that Debian itself gives to a package for good: the package asks for its number, and does for an account that it makes
 itself what it does not for one that is there (libvirt-qemu is a member of its own group)."""
 _NOBODY = 65534
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+_COMMENT = re.compile(r"^\s*#.*$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +74,11 @@ def compare(table: IdTable, found: TreeAccounts) -> Comparison:
     return Comparison((), IdTable.of(new_users, new_groups))
 
 
-def reserve(table: IdTable, passwd: bytes, group: bytes) -> tuple[bytes, bytes]:
-    """passwd and group with an entry without meaning for each dynamic id of the table that they do not use."""
+def reserve(table: IdTable, passwd: bytes, group: bytes, *, first: int = STATIC_END) -> tuple[bytes, bytes]:
+    """passwd and group with an entry without meaning for each dynamic id of the table, beginning with `first`, that they do not use."""
     found = TreeAccounts.parse(passwd, group)
-    uids = _unused(table.users.values(), found.users)
-    gids = _unused(table.groups.values(), found.groups)
+    uids = _unused(table.users.values(), found.users, first)
+    gids = _unused(table.groups.values(), found.groups, first)
     return (
         passwd + b"".join(b"%b%d:x:%d:%d::/nonexistent:/usr/sbin/nologin\n" % (RESERVED.encode(), uid, uid, _NOBODY) for uid in uids),
         group + b"".join(b"%b%d:x:%d:\n" % (RESERVED.encode(), gid, gid) for gid in gids),
@@ -87,16 +90,42 @@ def unreserve(content: bytes) -> bytes:
     return b"".join(line for line in content.splitlines(keepends=True) if not line.startswith(RESERVED.encode()))
 
 
-def rows(table: IdTable, group: bytes, day: int) -> tuple[Row, ...]:
+def words_of(text: str) -> frozenset[str]:
+    """Every word of scripts that could name an account, outside of comments."""
+    return frozenset(_WORD.findall(_COMMENT.sub("", text)))
+
+
+def with_named(file: str, content: bytes, made: Iterable[Row], words: Collection[str]) -> bytes:
+    """An account file with the lines of the accounts that the words name and it lacks; the reservations of their ids go.
+
+    Raises `InvalidInput` for an account that cannot be made.
+    """
+    there = {line.partition(b":")[0] for line in content.splitlines()}
+    added: dict[bytes, bytes] = {}
+    for row in made:
+        if row.account not in words or row.file not in ("", file):
+            continue
+        if not row.file and row.account.encode() not in there:
+            raise InvalidInput(row.line)
+        line = os.fsencode(row.line)
+        name = line.partition(b":")[0]
+        if row.file and name not in there:
+            added.setdefault(name, line)
+            content = b"".join(kept for kept in content.splitlines(True) if not kept.startswith(b"%b%d:" % (RESERVED.encode(), row.id)))
+    return content + b"".join(line + b"\n" for line in added.values())
+
+
+def rows(table: IdTable, group: bytes, day: int, *, first: int = STATIC_END) -> tuple[Row, ...]:
     """What makes each account of the table, by the account that a package may name; `group` is the tree's, for static groups.
 
-    `day` counts from 1970 and is when the password, which is none, was changed last. The lines are those of systemd-sysusers.
+    `first` is the least number that is given beforehand. `day` counts from 1970 and is when the password, which is none, was changed
+    last. The lines are those of systemd-sysusers.
     """
     static = {entry.name: entry.id for entry in TreeAccounts.parse(b"", group).groups}
     gids = static | {entry.name: entry.id for entry in table.groups.values()}
     made: list[Row] = []
     for user in table.users.values():
-        if not _is_made(user.id):
+        if not _is_made(user.id) or user.id < first:
             continue
         if user.group not in gids:
             made.append(Row(user.name, "", user.id, f"{user.where}: neither the table nor the tree has the group {user.group!r}"))
@@ -108,7 +137,7 @@ def rows(table: IdTable, group: bytes, day: int) -> tuple[Row, ...]:
             made.append(Row(user.name, "passwd", user.id, _passwd_line(user, gids[user.group])))
             made.append(Row(user.name, "shadow", user.id, f"{user.name}:!*:{day}::::::"))
     for entry in table.groups.values():
-        made += _group_rows(entry.name, entry)
+        made += _group_rows(entry.name, entry) if entry.id >= first else []
     return tuple(made)
 
 
@@ -129,9 +158,9 @@ def _is_made(number: int) -> bool:
     return number >= STATIC_END and number not in _DEBIANS_OWN
 
 
-def _unused(wanted: Iterable[User | Group], found: Iterable[User | Group]) -> list[int]:
+def _unused(wanted: Iterable[User | Group], found: Iterable[User | Group], first: int) -> list[int]:
     used = {entry.id for entry in found}
-    return sorted(entry.id for entry in wanted if entry.id in DYNAMIC and entry.id not in used)
+    return sorted(entry.id for entry in wanted if entry.id in DYNAMIC and entry.id >= first and entry.id not in used)
 
 
 def _problems(kind: str, known: Iterable[User | Group], found: Iterable[User | Group]) -> list[str]:

@@ -5,25 +5,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from reprov.adapters.apt import Apt
 from reprov.adapters.apt_config import read_sources
 from reprov.adapters.build_store import BuildStore, ParentTree, Workplace
-from reprov.adapters.chroot import Chroot, opened_chroot
-from reprov.adapters.debs import DebCache, cache_folder
+from reprov.adapters.chroot import Chroot
+from reprov.adapters.dnf import Dnf
 from reprov.adapters.finish_tree import clean, collect_facts, default_umask
 from reprov.adapters.ids import IdFiles
 from reprov.adapters.lay import install_client, lay_files
 from reprov.adapters.library import Library
-from reprov.adapters.mmdebstrap import bootstrap
 from reprov.adapters.overlay import materialise
-from reprov.adapters.role_files import load_role
+from reprov.adapters.role_files import load_role, write_checks
 from reprov.adapters.sandbox import Sandbox, sandbox
-from reprov.adapters.stable_ids import read_accounts, stable_ids
+from reprov.adapters.stable_ids import read_accounts
 from reprov.domain.apt_sources import SourceLine, mirror_for
+from reprov.domain.dnf import RepositorySource
 from reprov.domain.entry import Kind
 from reprov.domain.ids import IdTable, NewId
 from reprov.domain.release import ReleaseId
 from reprov.domain.resolved_role import ResolvedRole
-from reprov.domain.role import BUILD_EPOCH_S, Layer, Role
+from reprov.domain.role import BUILD_EPOCH_S, Layer, Repository, Role
 from reprov.domain.tree_accounts import compare
 from reprov.domain.treelint import TreeFacts, lint
 from reprov.errors import InvalidInput, ReprovError
@@ -63,7 +64,7 @@ class Job:
     role: Role
     layers: tuple[Layer, ...]
     """Those that are laid over what the tree begins as."""
-    sources: tuple[SourceLine, ...]
+    sources: tuple[SourceLine, ...] | tuple[RepositorySource, ...]
     ids: IdTable
     """Which number the account of a package gets."""
     is_upgrade: bool
@@ -104,6 +105,7 @@ def build(store_root: Path, library: Path | None, wanted: Wanted, monitor: Monit
             _refuse_findings(release, facts, monitor)
             new_ids = _settle_ids(release, place, ids, monitor)
         resolved = _resolve(release, role, parent, new_ids)
+        write_checks(role, place.done)
         folder = store.appear(place, resolved)
     files = sum(1 for seen in facts.seen if seen.kind is Kind.FILE)
     return Built(resolved, folder, files, (time.time_ns() - started_ns) / 1e9)
@@ -112,12 +114,10 @@ def build(store_root: Path, library: Path | None, wanted: Wanted, monitor: Monit
 def _make_first(place: Workplace, job: Job) -> None:
     """The tree of a role that extends none: the distribution's minimal system, furnished."""
     with sandbox() as box:
+        manager = _manager(job, place)
         with phase(job.monitor, "bootstrap", f"bootstrapping {job.role.distribution} {job.role.suite}"):
-            debs = DebCache(cache_folder(), place.made("bootstrap-debs"))
-            distributions = [source for source in job.sources if source.key_path is None]
-            bootstrap(box, place.tree, job.role.suite, distributions, debs, job.log, BUILD_EPOCH_S)
-            debs.keep_new()
-        _furnish(box, place, place.tree, job)
+            manager.bootstrap(box, place.tree)
+        _furnish(box, manager, place.tree, job)
 
 
 def _make_over(parent: ParentTree, place: Workplace, job: Job) -> None:
@@ -125,24 +125,30 @@ def _make_over(parent: ParentTree, place: Workplace, job: Job) -> None:
     upper, work, root = place.made("upper"), place.made("work"), place.made("root")
     with sandbox() as box:
         box.mount_overlay(parent.tree, upper, work, root)
-        _furnish(box, place, root, job)
+        _furnish(box, _manager(job, place), root, job)
         box.unmount(root)
     with phase(job.monitor, "materialise", f"making a tree of its own from {parent.id}") as progress:
         materialise(parent.tree, upper, place.tree, link_groups=parent.link_groups(), progress=progress)
 
 
-def _furnish(box: Sandbox, place: Workplace, root: Path, job: Job) -> None:
+def _manager(job: Job, place: Workplace) -> Apt | Dnf:
+    """What installs packages into a tree of the role's family."""
+    role, scratch = job.role, place.made("packages")
+    recommends = role.layers[-1].file.recommends
+    repositories = tuple(source for source in job.sources if isinstance(source, RepositorySource))
+    if role.family == "rpm":
+        packages = role.named(lambda file: file.packages)
+        return Dnf(role.distribution, role.suite, repositories, packages, recommends, job.ids, scratch, job.log, BUILD_EPOCH_S)
+    sources = tuple(source for source in job.sources if isinstance(source, SourceLine))
+    return Apt(role.suite, sources, recommends, job.ids, scratch, job.log, BUILD_EPOCH_S)
+
+
+def _furnish(box: Sandbox, manager: Apt | Dnf, root: Path, job: Job) -> None:
     """Everything that happens inside the tree at `root`, be it a directory or an overlay."""
-    debs = DebCache(cache_folder(), place.made("debs"))
-    recommends = job.role.layers[-1].file.recommends
-    with (
-        opened_chroot(box, root, debs=debs, sources=job.sources, recommends=recommends, log=job.log, epoch_s=BUILD_EPOCH_S) as chroot,
-        stable_ids(chroot, job.ids),
-    ):
+    with manager.opened(box, root) as chroot:
         with phase(job.monitor, "packages", "upgrading packages" if job.is_upgrade else "installing packages"):
             packages = tuple(dict.fromkeys(name for layer in job.layers for name in layer.file.packages))
-            chroot.install(packages, upgrade=job.is_upgrade)
-            debs.keep_new()
+            manager.install(chroot, packages, upgrade=job.is_upgrade)
         with phase(job.monitor, "furnish", "laying files, running scripts"):
             for layer in job.layers:
                 _apply(layer, chroot)
@@ -161,25 +167,31 @@ def _apply(layer: Layer, chroot: Chroot) -> None:
     chroot.set_units("mask", layer.file.masked)
 
 
-def _sources(role: Role, skipped: Sequence[str]) -> tuple[SourceLine, ...]:
-    names = [repository.name for _, repository in role.repositories]
+def _sources(role: Role, skipped: Sequence[str]) -> tuple[SourceLine, ...] | tuple[RepositorySource, ...]:
+    repositories = role.repositories
+    optional = [repository.name for _, repository in repositories][0 if role.family == "rpm" else 1 :]
     for name in skipped:
-        if name not in names[1:]:
-            raise InvalidInput(f"{role.name} has no repository {name!r} to skip", hint=f"it has {', '.join(names[1:]) or 'none'}")
+        if name not in optional:
+            raise InvalidInput(f"{role.name} has no repository {name!r} to skip", hint=f"it has {', '.join(optional) or 'none'}")
+    used = tuple((layer, repository) for layer, repository in repositories if repository.name not in skipped)
+    if role.family == "rpm":
+        return tuple(RepositorySource(found.name, found.mirror or "", _key_path(layer, found)) for layer, found in used)
     here = read_sources(Path("/"))
     lines: list[SourceLine] = []
-    for layer, repository in role.repositories:
-        if repository.name in skipped:
-            continue
-        mirror = repository.mirror or mirror_for(repository.suite, role.distribution, here)
+    for layer, repository in used:
+        suite = repository.suite or ""
+        mirror = repository.mirror or mirror_for(suite, role.distribution, here)
         if mirror is None:
             raise InvalidInput(
-                f"{layer.folder}/role.yaml: no mirror for {repository.suite}: this machine's apt does not know one",
+                f"{layer.folder}/role.yaml: no mirror for {suite}: this machine's apt does not know one",
                 hint="name it in the role: `mirror: ADDRESS`",
             )
-        key = str(Path(layer.folder, "keys", repository.key).absolute()) if repository.key else None
-        lines.append(SourceLine(mirror, repository.suite, repository.components, key))
+        lines.append(SourceLine(mirror, suite, repository.components, _key_path(layer, repository)))
     return tuple(lines)
+
+
+def _key_path(layer: Layer, repository: Repository) -> str | None:
+    return str(Path(layer.folder, "keys", repository.key).absolute()) if repository.key else None
 
 
 def _parent(store: BuildStore, role: Role, wanted: Wanted, monitor: Monitor) -> ParentTree | None:
@@ -241,6 +253,7 @@ def _resolve(release: ReleaseId, role: Role, parent: ParentTree | None, new_ids:
         post_scripts=role.named(lambda file: file.post_scripts),
         services=role.named(lambda file: file.services),
         checks=role.named(lambda file: file.checks),
+        converge=role.converge,
         packages=role.named(lambda file: file.packages),
         new_ids=new_ids,
     )

@@ -90,3 +90,15 @@ def test_lines_have_five_words() -> None:
 
 def test_leaves_are_what_holds_nothing_else() -> None:
     assert leaves(["usr", "usr/bin", "usr/bin/x", "var/empty", "var", ""]) == ("usr/bin/x", "var/empty")
+
+
+def test_versions_that_are_installed_beside_each_other_are_packages_of_their_own() -> None:
+    old, new = packages("kernel:x=5.1-1", "kernel:x=5.2-1", "a:x=1"), packages("kernel:x=5.2-1", "kernel:x=5.3-1", "a:x=1")
+    assert [package.version for package in old.packages.values()] == ["1", "5.1-1", "5.2-1"]
+    assert PackageSet.parse(old.to_json(), "x") == old
+    assert [change.line for change in difference(old, new, compare)] == ["added kernel x - 5.3-1", "removed kernel x 5.1-1 -"]
+
+
+def test_one_version_more_is_added_whatever_was_there() -> None:
+    changes = difference(packages("kernel:x=5.1-1"), packages("kernel:x=5.1-1", "kernel:x=5.2-1"), compare)
+    assert [change.line for change in changes] == ["added kernel x - 5.2-1"]

@@ -38,7 +38,23 @@ BAD = {
     "an option of systemctl as a unit": ("suite: bookworm\nenabled: [--now]\n", "r.yaml:2: enabled: '--now' is not a unit"),
     "a distribution that cannot be built": (
         "distribution: slackware\nsuite: x\n",
-        "r.yaml:1: distribution: 'slackware' is not a distribution that reprov builds (debian)",
+        "r.yaml:1: distribution: 'slackware' is not a distribution that reprov builds (debian, almalinux, centos, fedora, rhel, rocky)",
+    ),
+    "a release of EL without its distribution": (
+        "suite: '9'\n",
+        "r.yaml:1: suite: '9' is not a suite of debian; another distribution has to be named",
+    ),
+    "a mirror of an RPM distribution": (
+        "distribution: rocky\nsuite: '9'\nmirror: https://mirror.example/\n",
+        "r.yaml:3: 'mirror' is for debian; rocky has repositories, each with its mirror",
+    ),
+    "an RPM distribution without repositories": (
+        "suite: '9'\ndistribution: rocky\n",
+        "r.yaml:2: a role of rocky needs repositories, each with its mirror",
+    ),
+    "an option of dnf as a package": (
+        "distribution: rocky\nsuite: '9'\nrepositories: [{name: a, mirror: 'file:///x'}]\npackages: [--nogpgcheck]\n",
+        "r.yaml:4: packages: '--nogpgcheck' is not a package",
     ),
     "yes for a bool, as text": ("suite: bookworm\nrecommends: 'yes'\n", "r.yaml:2: recommends: should be a valid boolean"),
     "neither suite nor parent": ("packages: [vim]\n", "r.yaml:1: the role names neither the role it extends nor a suite"),
@@ -113,6 +129,22 @@ def test_the_lists_of_a_role_are_tried_before_those_of_the_roles_that_it_extends
     assert role.concerns == ("site", "ssh", "ceph", "base")
 
 
+@pytest.mark.parametrize(
+    ("parent", "child", "tool"),
+    [("", "", None), ("converge: {ansible: /p}\n", "", "ansible"), ("converge: {ansible: /p}\n", "converge: {puppet: agent}\n", "puppet")],
+    ids=["none", "that of the parent", "its own"],
+)
+def test_the_hook_of_a_role(parent: str, child: str, tool: str | None) -> None:
+    hook = layered(f"suite: bookworm\n{parent}", f"extends: role0\n{child}").converge
+    assert (hook and hook.tool) == tool
+
+
+def test_a_bad_hook_is_named_with_its_line() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        RoleFile.parse("suite: bookworm\nconverge:\n  puppet: apply\n", "r.yaml")
+    assert caught.value.message == "r.yaml:2: converge: manifest: puppet apply needs one"
+
+
 def test_repositories_begin_with_that_of_the_suite() -> None:
     role = layered("suite: bookworm\n", "extends: role0\nrepositories: [{name: own, suite: stable}]\n")
     assert [(layer.name, repository.name, repository.suite) for layer, repository in role.repositories] == [
@@ -128,3 +160,33 @@ def test_repositories_begin_with_that_of_the_suite() -> None:
 )
 def test_filesystems_of_a_role(parent: str, child: str, filesystems: tuple[str, ...]) -> None:
     assert layered(f"suite: bookworm\n{parent}", f"extends: role0\n{child}").filesystems == filesystems
+
+
+RPM_ROLE = "distribution: almalinux\nsuite: '10'\nrepositories:\n  - {name: base, mirror: 'https://m.example/$releasever/', key: k.asc}\n"
+
+
+def test_a_role_of_the_rpm_family_has_the_repositories_that_it_names() -> None:
+    role = layered(
+        f"{RPM_ROLE}packages: [NetworkManager, '@core', glibc-2.39-37.el10, 'perl(Socket)', kernel.x86_64]\n",
+        "extends: role0\nrepositories: [{name: own, mirror: 'file:///srv/own'}]\n",
+    )
+    assert (role.family, role.distribution, role.suite) == ("rpm", "almalinux", "10")
+    assert [(layer.name, found.name, found.key) for layer, found in role.repositories] == [
+        ("role0", "base", "k.asc"),
+        ("role1", "own", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("base", "repository", "problem"),
+    [
+        pytest.param(RPM_ROLE, "{name: a, suite: x}", "'a' names a suite, and almalinux has none", id="a suite"),
+        pytest.param(RPM_ROLE, "{name: a, mirror: 'http://m.example/'}", "'a' comes over the network and has no key", id="no key"),
+        pytest.param("suite: bookworm\n", "{name: a, mirror: 'file:///x'}", "'a' names no suite", id="no suite of debian"),
+    ],
+)
+def test_a_repository_of_the_other_family_or_without_a_key_is_refused(base: str, repository: str, problem: str) -> None:
+    role = layered(base, f"extends: role0\nrepositories: [{repository}]\n")
+    with pytest.raises(InvalidInput) as caught:
+        _ = role.repositories
+    assert caught.value.message == f"/l/role1/role.yaml: repository {problem}"

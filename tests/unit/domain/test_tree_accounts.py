@@ -3,7 +3,7 @@
 import pytest
 
 from reprov.domain.ids import Group, IdTable, NewId, User
-from reprov.domain.tree_accounts import Row, TreeAccounts, compare, reserve, rows, unreserve
+from reprov.domain.tree_accounts import RESERVED, Row, TreeAccounts, compare, reserve, rows, unreserve, with_named, words_of
 from reprov.errors import InvalidInput
 
 TABLE = IdTable.of(
@@ -127,3 +127,41 @@ def test_a_number_that_debian_gives_for_good_is_left_to_the_package() -> None:
 )
 def test_a_user_that_cannot_be_made_says_why(user: User, why: str) -> None:
     assert rows(IdTable.of([user], []), GROUP, 0) == (Row("a", "", 200, why),)
+
+
+RPM_TABLE = IdTable.of(
+    [User("ceph", 167, "ceph", where="ids:2"), User("polkitd", 998, "polkitd", "/", where="ids:3")],
+    [Group("ceph", 167, where="ids:5"), Group("polkitd", 998, where="ids:6"), Group("libvirt", 993, where="ids:7")],
+)
+
+
+def test_numbers_that_packages_ask_for_themselves_are_neither_reserved_nor_given() -> None:
+    passwd, group = reserve(RPM_TABLE, PASSWD, GROUP, first=201)
+    assert passwd.removeprefix(PASSWD) == b"reprov-id-998:x:998:65534::/nonexistent:/usr/sbin/nologin\n"
+    assert group.removeprefix(GROUP) == b"reprov-id-993:x:993:\nreprov-id-998:x:998:\n"
+    assert {row.account for row in rows(RPM_TABLE, GROUP, 19000, first=201)} == {"polkitd", "libvirt"}
+
+
+def test_accounts_that_are_named_are_made_in_place_of_their_reservations() -> None:
+    made = rows(RPM_TABLE, GROUP, 19000, first=201)
+    passwd, group = reserve(RPM_TABLE, PASSWD, GROUP, first=201)
+    words = {"polkitd", "nobody", "useradd"}
+    assert with_named("passwd", passwd, made, words) == PASSWD + b"polkitd:x:998:998::/:/usr/sbin/nologin\n"
+    assert with_named("group", group, made, words) == GROUP + f"{RESERVED}993:x:993:\npolkitd:x:998:\n".encode()
+    assert with_named("shadow", b"root:*:1::::::\n", made, words) == b"root:*:1::::::\npolkitd:!*:19000::::::\n"
+
+
+def test_an_account_that_is_there_stays_as_it_is() -> None:
+    passwd = PASSWD + b"polkitd:x:998:998:Mine:/:/bin/false\n"
+    assert with_named("passwd", passwd, rows(RPM_TABLE, GROUP, 19000, first=201), {"polkitd"}) == passwd
+
+
+def test_a_named_account_that_cannot_be_made_is_said() -> None:
+    table = IdTable.of([User("x", 300, "x", where="ids:2")], [Group("x", 300)])
+    with pytest.raises(InvalidInput, match=r"^ids:2: the home of user 'x' is missing: add `home: DIRECTORY`$"):
+        with_named("passwd", PASSWD, rows(table, GROUP, 19000, first=201), {"x"})
+
+
+def test_every_word_of_a_script_may_name_an_account() -> None:
+    text = "# ceph comes later\ngetent passwd 'polkitd' || useradd -u 998 polkit-2\nuser(sssd)\n"
+    assert words_of(text) == {"getent", "passwd", "polkitd", "useradd", "u", "polkit-2", "user", "sssd"}
