@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from types import FrameType
 
+from bench.labels import build_tree
 from bench.trees import RUN_FOLDER, cache_folder, cached_trees
 
 _NAMESPACES = ("unshare", "--mount", "--net", "--pid", "--fork", "--kill-child=KILL", "--mount-proc")
@@ -37,6 +38,7 @@ def main() -> int:
             print(f"another benchmark runs: it holds {cache}/.lock", file=sys.stderr)
             return 1
         trees = cached_trees(cache)
+        build_tree()
         folder = cache / RUN_FOLDER
         _remove(folder)
         folder.mkdir()

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from statistics import median
 
-from bench.values import REPROV, RSYNC, Cost, Results, Upgrade
+from bench.values import REPROV, RSYNC, Cost, LabelCosts, Results, Upgrade
 
 REFERENCE_PATHS = 80_000
 """What the limits of verify and of an upgrade to the same version are given for."""
@@ -50,6 +50,9 @@ def judge(results: Results) -> tuple[Verdict, ...]:
         Verdict("mixed window, longest", max(upgrade.mixed_s for upgrade in reprov), 0.050, "s"),
         _spread(f"no-op upgrade of {REFERENCE_PATHS:,} paths", _scaled(results.no_op, change.paths), 2.0, "s"),
         _spread(f"verify of {REFERENCE_PATHS:,} paths", _scaled(results.verify, change.paths), 2.0, "s"),
+        _spread("inventory of 60 disks (recorded)", list(results.inventory_s), 1.0, "s"),
+        _spread("proof of 60 OSDs", list(results.proof_s), 5.0, "s"),
+        _labelling(results.labels),
         Verdict("client memory, largest", max(client.largest_bytes for client in clients), 300e6, "B"),
     )
 
@@ -67,6 +70,14 @@ def _spread(name: str, values: list[float], limit: float, unit: str) -> Verdict:
 def _ratio(name: str, ours: tuple[Upgrade, ...], theirs: tuple[Upgrade, ...], of: Callable[[Upgrade], float], limit: float) -> Verdict:
     pairs = [of(mine) / of(other) for mine, other in zip(ours, theirs, strict=True)]
     return Verdict(name, median(map(of, ours)) / median(map(of, theirs)), limit, "x", spread=(min(pairs), max(pairs)))
+
+
+def _labelling(labels: LabelCosts) -> Verdict:
+    """CPU time, because an install waits for the disk most of the time; what varies more than the labels cost may be less than nothing."""
+    whole, plain = (median(cost.cpu_s for cost in costs) for costs in (labels.labelled, labels.plain))
+    setfiles = median(cost.cpu_s for cost in labels.setfiles)
+    pairs = [(one.cpu_s - other.cpu_s) / setfiles for one, other in zip(labels.labelled, labels.plain, strict=True)]
+    return Verdict("labelling CPU / setfiles'", max(0.0, whole - plain) / setfiles, 0.05, "x", spread=(min(pairs), max(pairs)))
 
 
 def _mixed_ratio(rsync: tuple[Upgrade, ...], reprov: tuple[Upgrade, ...]) -> Verdict:

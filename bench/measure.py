@@ -50,7 +50,7 @@ def measure_rsync(root: Path, port: int, server: lab.Daemon, watched: Sequence[s
 
 def measure_reprov(root: Path, source: str, version: str, server: lab.Daemon, watched: Sequence[str], folder: Path) -> Upgrade:
     """`reprov upgrade`."""
-    argv = (*REPROV_PROGRAM, "upgrade", version, "--from", source, "--root", root, "--json", "--events", folder / _EVENTS)
+    argv = (*REPROV_PROGRAM, "upgrade", version, "--from", source, "--root", root, "--no-post", "--json", "--events", folder / _EVENTS)
     upgrade, output = _upgrade("reprov", argv, root, server, watched, folder)
     told = float(json.loads(output)["mixed_s"])
     phases = phases_of((folder / _EVENTS).read_text(encoding="ascii"))

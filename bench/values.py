@@ -92,6 +92,18 @@ class Machine:
 
 
 @dataclass(frozen=True, slots=True)
+class LabelCosts:
+    """An install of a tree on an empty filesystem, by whether it has a SELinux policy, and what labels it otherwise."""
+
+    paths: int
+    labelled: tuple[Cost, ...]
+    plain: tuple[Cost, ...]
+    """In turn with those."""
+    setfiles: tuple[Cost, ...]
+    """Over the whole tree, after each of those without labels."""
+
+
+@dataclass(frozen=True, slots=True)
 class Results:
     """One run of the benchmark."""
 
@@ -103,6 +115,11 @@ class Results:
     publish: tuple[Cost, ...]
     """Of the old version and of the new one."""
     growth: Growth
+    inventory_s: tuple[float, ...]
+    """From what tools say of a node with 60 OSDs to its inventory."""
+    proof_s: tuple[float, ...]
+    """Of 60 OSDs, not deep."""
+    labels: LabelCosts
 
     def of(self, side: str) -> tuple[Upgrade, ...]:
         """The upgrades of one side, in the order in which they were made."""

@@ -16,6 +16,7 @@ from typing import Final, NamedTuple, TypeVar
 
 from reprov.adapters import kernel
 from reprov.domain.entry import Entry, Kind, Xattrs
+from reprov.domain.labels import LABEL, label_in, settled, with_label
 from reprov.domain.manifest import Manifest
 from reprov.errors import ReprovError
 from reprov.events import Progress
@@ -38,9 +39,9 @@ _KINDS = {
     stat.S_IFIFO: Kind.FIFO,
     stat.S_IFSOCK: Kind.SOCKET,
 }
-# Labels come from the policy of the tree, not from the file; the others are marks of overlayfs and of reprov itself, and
-# the second name under which XFS shows every POSIX ACL.
-_IGNORED_XATTRS = ("security.selinux", "trusted.overlay.", "trusted.reprov.", "trusted.SGI_ACL_")
+# Labels come from the policy of the tree, not from the file, and are looked at only by who asks; the others are marks of
+# overlayfs and of reprov itself, and the second name under which XFS shows every POSIX ACL.
+_IGNORED_XATTRS = (LABEL, "trusted.overlay.", "trusted.reprov.", "trusted.SGI_ACL_")
 _NO_XATTRS = (errno.ENOTSUP, errno.EOPNOTSUPP)
 
 
@@ -59,8 +60,11 @@ def kind_of(status: os.stat_result) -> Kind:
     return _KINDS[stat.S_IFMT(status.st_mode)]
 
 
-def read_entry(path: str, status: os.stat_result, name: str, *, dir_fd: int, digest: str = "") -> Entry:
-    """The entry of a path whose lstat is at hand; `name` leads to it from `dir_fd`. A file's digest is the caller's to give."""
+def read_entry(path: str, status: os.stat_result, name: str, *, dir_fd: int, digest: str = "", labels: bool = False) -> Entry:
+    """The entry of a path whose lstat is at hand; `name` leads to it from `dir_fd`. A file's digest is the caller's to give.
+
+    Its SELinux label is among its attributes only with `labels`.
+    """
     kind = kind_of(status)
     return Entry(
         path,
@@ -74,7 +78,7 @@ def read_entry(path: str, status: os.stat_result, name: str, *, dir_fd: int, dig
         os.readlink(name, dir_fd=dir_fd) if kind is Kind.LINK else "",
         (os.major(status.st_rdev), os.minor(status.st_rdev)) if kind in (Kind.CHAR, Kind.BLOCK) else (0, 0),
         0,
-        read_xattrs(name, dir_fd=dir_fd),
+        _xattrs_at(_proc_path(name, dir_fd), labels=labels),
     )
 
 
@@ -83,7 +87,17 @@ def read_xattrs(name: str, *, dir_fd: int) -> Xattrs:
     return _xattrs_at(_proc_path(name, dir_fd))
 
 
-def _xattrs_at(place: int | str) -> Xattrs:
+def read_label(place: int | str) -> bytes | None:
+    """The SELinux label of an open file, or of a name, which is not followed; None where there is none."""
+    try:
+        return settled(os.getxattr(place, LABEL, follow_symlinks=isinstance(place, int)))
+    except OSError as error:
+        if error.errno in (*_NO_XATTRS, errno.ENODATA):
+            return None
+        raise
+
+
+def _xattrs_at(place: int | str, *, labels: bool = False) -> Xattrs:
     """Of an open file, or of a name, which is not followed when it is a symlink."""
     itself = isinstance(place, int)  # the calls refuse not to follow a descriptor
     try:
@@ -91,7 +105,8 @@ def _xattrs_at(place: int | str) -> Xattrs:
         if not names:
             return ()
         wanted = sorted(found for found in names if not found.startswith(_IGNORED_XATTRS))
-        return tuple((found, os.getxattr(place, found, follow_symlinks=itself)) for found in wanted)
+        xattrs = tuple((found, os.getxattr(place, found, follow_symlinks=itself)) for found in wanted)
+        return with_label(xattrs, read_label(place)) if labels and LABEL in names else xattrs
     except OSError as error:
         if error.errno in _NO_XATTRS:
             return ()
@@ -307,8 +322,8 @@ def _apply_to_open(entry: Entry, fd: int) -> os.stat_result:
 
 
 def _write_xattrs(wanted: Xattrs, place: int | str) -> None:
-    """Make the extended attributes of a path these and no others; labels and marks of tools are left alone."""
-    present = _xattrs_at(place)
+    """Make the extended attributes of a path these and no others; marks of tools are left alone, and a label unless there is one to set."""
+    present = _xattrs_at(place, labels=bool(wanted) and label_in(wanted) is not None)
     if present == wanted:
         return
     itself = isinstance(place, int)

@@ -212,7 +212,7 @@ def _make_live_directories(volumes: Volumes, volume: str, directory: str) -> Non
         try:
             os.mkdir(name, 0o700, dir_fd=holder)
             with opened_directory(staged_name(volumes, volume, path), dir_fd=volumes.own_fds[volume]) as fd:
-                apply_metadata(read_entry(path, os.fstat(fd), ".", dir_fd=fd), name, dir_fd=holder)
+                apply_metadata(read_entry(path, os.fstat(fd), ".", dir_fd=fd, labels=True), name, dir_fd=holder)
         except FileExistsError:
             continue
         finally:
@@ -291,7 +291,7 @@ def _copy_directory_metadata(volumes: Volumes, volume: str, path: str) -> None:
     except FileNotFoundError:
         return
     try:
-        entry = read_entry(path, os.fstat(fd), ".", dir_fd=fd)
+        entry = read_entry(path, os.fstat(fd), ".", dir_fd=fd, labels=True)
     finally:
         os.close(fd)
     apply_metadata(entry, staged_name(volumes, volume, path), dir_fd=volumes.own_fds[volume])

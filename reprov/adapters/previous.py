@@ -34,7 +34,7 @@ def changed_files(volumes: Volumes, record: StatCache, volume_of: Callable[[str]
             continue
         if signature_of(status) == record.signatures[path] or entry.kind is Kind.DIR:
             continue
-        found = read_entry(path, status, name, dir_fd=own_fd)
+        found = read_entry(path, status, name, dir_fd=own_fd, labels=record.labels)
         if found.kind is Kind.FILE:
             found = found._replace(digest=digest_at(name, dir_fd=own_fd))
         if not found.equals(entry):
@@ -82,11 +82,11 @@ def remove(volumes: Volumes, volume: str, path: str) -> None:
 
 
 def find(volumes: Volumes, volume: str, path: str) -> Entry | None:
-    """What the previous tree has at the path, a file without its digest; None where it has nothing."""
+    """What the previous tree has at the path, its label included, a file without its digest; None where it has nothing."""
     if not is_there(volumes, volume, path):
         return None
     own_fd, name = volumes.own_fds[volume], f"{PREVIOUS}/{volumes.inside(volume, path)}"
-    return read_entry(path, os.stat(name, dir_fd=own_fd, follow_symlinks=False), name, dir_fd=own_fd)
+    return read_entry(path, os.stat(name, dir_fd=own_fd, follow_symlinks=False), name, dir_fd=own_fd, labels=True)
 
 
 def dress(volumes: Volumes, volume: str, entry: Entry) -> None:
@@ -125,7 +125,7 @@ def write_link(volumes: Volumes, volume: str, path: str, target: str) -> None:
 def write_file(volumes: Volumes, volume: str, path: str, content: bytes) -> Entry:
     """Give a file of the previous tree other content, as a new file with the same metadata; returns what it is then."""
     own_fd, name = volumes.own_fds[volume], f"{PREVIOUS}/{volumes.inside(volume, path)}"
-    before = read_entry(path, os.stat(name, dir_fd=own_fd, follow_symlinks=False), name, dir_fd=own_fd)
+    before = read_entry(path, os.stat(name, dir_fd=own_fd, follow_symlinks=False), name, dir_fd=own_fd, labels=True)
     after = before._replace(size=len(content), digest=hashlib.sha256(content).hexdigest())
     destination = os.open(_TEMPORARY, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW, 0o600, dir_fd=own_fd)
     with os.fdopen(destination, "wb") as file:

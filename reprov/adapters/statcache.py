@@ -33,6 +33,8 @@ class StatCache:
 
     entries: Mapping[str, Entry]
     signatures: Mapping[str, Signature]
+    labels: bool = False
+    """Whether SELinux labels are among the attributes of the entries."""
 
 
 EMPTY = StatCache({}, {})
@@ -48,7 +50,14 @@ def save(cache: StatCache, file: Path, base: Manifest | None, base_digest: str) 
         (clean if known is entry or (known is not None and known.equals(entry)) else others).append(path)
     columns = zip(*(cache.signatures[path] for path in (*clean, *others)), strict=True)
     numbers = [array(code, column) for code, column in zip(_COLUMNS, columns, strict=False)]  # no columns at all without rows
-    head = {"format": CACHE_FORMAT, "order": sys.byteorder, "base": base_digest if base else "", "clean": len(clean), "others": len(others)}
+    head = {
+        "format": CACHE_FORMAT,
+        "order": sys.byteorder,
+        "base": base_digest if base else "",
+        "clean": len(clean),
+        "others": len(others),
+        "labels": cache.labels,
+    }
     paths = "\0".join((*clean, *others)).encode("utf-8", "surrogateescape")
     text = Manifest({path: cache.entries[path] for path in others}).render()
     blocks = (json.dumps({**head, "paths_bytes": len(paths)}).encode(), b"\n", *map(bytes, numbers), paths, text.encode())
@@ -80,6 +89,7 @@ def load(file: Path, base: Manifest | None, base_digest: str) -> StatCache:
             return EMPTY
         known = {path: base_entries[path] for path in paths[: head["clean"]]}
         known.update(others)
-        return StatCache(known, dict(zip(paths, map(_signature_of, zip(*numbers, strict=True)), strict=True)))
+        signatures = dict(zip(paths, map(_signature_of, zip(*numbers, strict=True)), strict=True))
+        return StatCache(known, signatures, bool(head.get("labels")))
     except (OSError, ValueError, KeyError, TypeError, InvalidInput):
         return EMPTY

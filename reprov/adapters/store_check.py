@@ -10,6 +10,7 @@ from typing import NamedTuple
 from reprov.adapters.files import opened_directory, read_back, read_entry, walk
 from reprov.adapters.store import Store
 from reprov.domain.entry import Entry, Kind, show
+from reprov.domain.labels import without_label
 from reprov.domain.release import ReleaseId
 from reprov.errors import InvalidInput
 from reprov.events import Progress
@@ -136,8 +137,9 @@ def _check_tree(
 
 
 def _differing(wanted: Entry, found: Entry) -> list[str]:
-    """The names of what differs, content and link group aside."""
-    pairs = zip(Entry._fields, wanted._replace(digest="", link_group=0), found, strict=True)
+    """The names of what differs, content and link group aside. Labels are in the manifest only: the server's policy is not the tree's."""
+    bare = wanted._replace(digest="", link_group=0, xattrs=without_label(wanted.xattrs))
+    pairs = zip(Entry._fields, bare, found, strict=True)
     return [name.removesuffix("_ns") for name, one, other in pairs if one != other]
 
 

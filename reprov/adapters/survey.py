@@ -6,9 +6,10 @@ from collections.abc import Collection, Mapping
 from typing import Final
 
 from reprov.adapters.files import digest_at, kind_of, opened_directory, read_entry
-from reprov.adapters.statcache import StatCache
+from reprov.adapters.statcache import EMPTY, StatCache
 from reprov.domain.comparison import covers
 from reprov.domain.entry import Entry, Kind
+from reprov.domain.labels import label_in
 from reprov.domain.ownership import SHARED, Owner, Ownership, Promises, Verdict
 from reprov.domain.scan import Scan, Signature
 from reprov.events import Progress
@@ -35,6 +36,7 @@ def survey(
     cache: StatCache,
     promised: Promises = NO_PROMISES,
     base: Collection[str] = (),
+    labels: bool = False,
     progress: Progress | None = None,
 ) -> Scan:
     """Scan the tree below `root_fd` as far as a comparison with `target` needs.
@@ -47,8 +49,11 @@ def survey(
     `base` are the paths of the installed release; in a rollback, where that is the target, of the one that comes back. What
     neither of the two knows is the node's when it is a directory to be merged, as there is nothing in it to merge with, or a
     name in the root directory: nobody can say what an operator has put there, nor how much it is.
+
+    With `labels`, SELinux labels are attributes like others; a cache that has none of them knows nothing then, nor the other way round.
     """
-    surveyor = _Surveyor(root_fd, target, ownership, set(volumes), set(fences), cache, promised, base, progress)
+    known = cache if cache.labels is labels else EMPTY
+    surveyor = _Surveyor(root_fd, target, ownership, set(volumes), set(fences), known, promised, base, labels, progress)
     surveyor.record_root()
     surveyor.visit(root_fd, "", os.fstat(root_fd).st_dev)
     surveyor.hash_unknown()
@@ -58,6 +63,7 @@ def survey(
         verdicts=surveyor.verdicts,
         volumes=("", *sorted(surveyor.volumes - {""})),
         fenced=frozenset(surveyor.fences),
+        labels=labels,
     )
 
 
@@ -80,7 +86,10 @@ def is_unchanged(root_fd: int, scan: Scan, linked: Collection[str], *, scanned_a
             if kind_of(status) is not entry.kind:
                 return False
         elif signature_of(status) != scan.signatures[path] or status.st_ctime_ns > scanned_at_ns - _CLOCK_TICK_NS:
-            if entry.kind is not Kind.DIR or not read_entry(path, status, path or ".", dir_fd=root_fd).equals(_with_time(entry, status)):
+            if entry.kind is not Kind.DIR:
+                return False
+            found = read_entry(path, status, path or ".", dir_fd=root_fd, labels=label_in(entry.xattrs) is not None)
+            if not found.equals(_with_time(entry, status)):
                 return False
             touched.add(path)
     return all(_is_as_listed(root_fd, names, linked, scan) for names in _names_in(scan, touched).items())
@@ -123,6 +132,7 @@ class _Surveyor:
         cache: StatCache,
         promised: Promises,
         base: Collection[str],
+        labels: bool,
         progress: Progress | None,
     ) -> None:
         self.root_fd = root_fd
@@ -133,6 +143,7 @@ class _Surveyor:
         self.cache = cache
         self.promised = promised
         self.base = base
+        self.labels = labels
         self.progress = progress
         self.entries: dict[str, Entry] = {}
         self.signatures: dict[str, Signature] = {}
@@ -141,7 +152,7 @@ class _Surveyor:
 
     def record_root(self) -> None:
         status = os.fstat(self.root_fd)
-        self.entries[""] = read_entry("", status, ".", dir_fd=self.root_fd)
+        self.entries[""] = read_entry("", status, ".", dir_fd=self.root_fd, labels=self._wants_label(""))
         self.signatures[""] = signature_of(status)
 
     def visit(self, dir_fd: int, prefix: str, device: int) -> None:
@@ -202,7 +213,7 @@ class _Surveyor:
                 else:
                     signature = signature_of(status)
                     try:
-                        entry = read_entry(path, status, name, dir_fd=dir_fd)
+                        entry = read_entry(path, status, name, dir_fd=dir_fd, labels=self._wants_label(path))
                     except FileNotFoundError:
                         continue
                     if entry.kind is Kind.FILE:
@@ -239,6 +250,11 @@ class _Surveyor:
                     self.progress.advance(size_bytes=signature.size)
             self.entries[path] = self.entries[path]._replace(digest=digests[inode])
 
+    def _wants_label(self, path: str) -> bool:
+        """Whether the label of a path means anything: what the release has none for (`<<none>>`) has whatever the kernel gives it."""
+        known = self.target.get(path) if self.labels else None
+        return self.labels and (known is None or label_in(known.xattrs) is not None)
+
     def _is_nobodys(self, path: str) -> bool:
         return path not in self.target and path not in self.base and path not in self.volumes
 
@@ -253,7 +269,7 @@ class _Surveyor:
 
     def _record_unread(self, path: str, status: os.stat_result, name: str, dir_fd: int) -> None:
         try:
-            self.entries[path] = read_entry(path, status, name, dir_fd=dir_fd)
+            self.entries[path] = read_entry(path, status, name, dir_fd=dir_fd, labels=self.labels)
             self.signatures[path] = signature_of(status)
         except FileNotFoundError:
             self.verdicts.pop(path, None)  # the node's, and gone again

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from reprov.domain import owner_change
+from reprov.domain import labels, owner_change
 from reprov.domain.entry import Entry, Kind, is_below, show
+from reprov.domain.labels import LabelChange
 from reprov.domain.owner_change import OwnerChange
 from reprov.domain.scan import volume_holding
 from reprov.domain.units import Op, OpKind
@@ -18,6 +19,8 @@ from reprov.errors import NeedsAttention
 JOURNAL_FORMAT = 1
 OWNERS_FORMAT = 2
 """Of a journal with owner changes: whoever does not know them must not decide over such a commit."""
+LABELS_FORMAT = 3
+"""Of one with label changes, the same way."""
 
 
 class Identity(NamedTuple):
@@ -79,6 +82,8 @@ class Journal:
     written: tuple[Written, ...] = ()
     owners: tuple[OwnerChange, ...] = ()
     """What is the node's and follows an account to another id."""
+    labels: tuple[LabelChange, ...] = ()
+    """What is the node's and gets another SELinux label, because the rule for it has changed."""
 
     def mark_of(self, index: int) -> str:
         """What the `trusted.reprov.op` attribute of an op's new top says."""
@@ -140,7 +145,7 @@ class Journal:
     def to_json(self) -> str:
         """The text of the journal file."""
         fields = {
-            "format": OWNERS_FORMAT if self.owners else JOURNAL_FORMAT,
+            "format": LABELS_FORMAT if self.labels else OWNERS_FORMAT if self.owners else JOURNAL_FORMAT,
             "transaction": self.transaction,
             "volumes": self.volumes,
             "ops": [[entry.op.kind, entry.op.path, entry.op.volume, *entry.new, *entry.old] for entry in self.ops],
@@ -149,6 +154,7 @@ class Journal:
             "directories": [[item.path, _metadata(item.before), _metadata(item.after)] for item in self.directories],
             "written": self.written,
             **({"owners": owner_change.to_fields(self.owners)} if self.owners else {}),
+            **({"labels": labels.to_fields(self.labels)} if self.labels else {}),
         }
         return json.dumps(fields) + "\n"
 
@@ -157,7 +163,7 @@ class Journal:
         """Read what `to_json` wrote. Raises `NeedsAttention`: a journal that cannot be read decides nothing."""
         try:
             fields = json.loads(text)
-            if fields["format"] not in (JOURNAL_FORMAT, OWNERS_FORMAT):
+            if fields["format"] not in (JOURNAL_FORMAT, OWNERS_FORMAT, LABELS_FORMAT):
                 raise ValueError(f"format {fields['format']}")
             return cls(
                 transaction=str(fields["transaction"]),
@@ -172,7 +178,8 @@ class Journal:
                     DirectoryChange(path, _entry(path, before), _entry(path, after)) for path, before, after in fields["directories"]
                 ),
                 written=tuple(Written(path, digest) for path, digest in fields["written"]),
-                owners=owner_change.of_fields(fields["owners"]) if fields["format"] == OWNERS_FORMAT else (),
+                owners=owner_change.of_fields(fields["owners"]) if fields["format"] == OWNERS_FORMAT or "owners" in fields else (),
+                labels=labels.of_fields(fields["labels"]) if fields["format"] == LABELS_FORMAT else (),
             )
         except (ValueError, KeyError, TypeError) as error:
             raise NeedsAttention(

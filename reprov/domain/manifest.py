@@ -1,7 +1,7 @@
 """The manifest of a tree: every path with its metadata and digest, as mtree(5) text.
 
 `mtree` and `bsdtar` can check a tree against it (`mtree` not one with `*`, `?` or `[` in its names, which it takes for
-patterns). What mtree(5) has no keyword for, hard-link groups and extended
+patterns). What mtree(5) has no keyword for, hard-link groups, SELinux labels and extended
 attributes, stands in a comment line before its entry (`#@ group=7 xattr.security.capability=...`), because both
 tools refuse or complain about keywords that they do not know.
 """
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from reprov.domain.entry import Entry, Kind, Xattrs, parent_of, show
+from reprov.domain.labels import LABEL, value_of
 from reprov.errors import InvalidInput
 
 _HEADER = "#mtree v2.0"
@@ -20,7 +21,9 @@ _EXTRA = "#@ "
 _ESCAPE = re.compile(rb"[^!-~]|[\\#=*?\[\]]")
 _UNESCAPE = re.compile(r"\\([0-7]{3})")
 _KINDS = {kind.value: kind for kind in Kind}
-_EXTRA_LINE = re.compile(r"#@ (?:group=\d+|xattr\.[^ =\n]+=[A-Za-z0-9+/=]*)(?: xattr\.[^ =\n]+=[A-Za-z0-9+/=]*)*")
+_WORD = r"(?:selinux=[!-~]+|xattr\.[^ =\n]+=[A-Za-z0-9+/=]*)"
+_EXTRA_LINE = re.compile(rf"#@ (?:group=\d+|{_WORD})(?: {_WORD})*")
+_PLAIN_LABEL = re.compile(rb"([!-~]+)\0")
 _LINE = re.compile(
     r"(\.|\./[!-~]+) type=([a-z]+) mode=([0-7]{4}) uid=(\d+) gid=(\d+) time=(-?\d+)\.(\d{9})"
     r"(?: size=(\d+) sha256digest=([0-9a-f]{64}) nlink=\d+| link=([!-~]*)| device=linux,(\d+),(\d+))?"
@@ -53,9 +56,22 @@ class Manifest:
         return cls(entries)
 
     def lines_of(self, text: str) -> dict[str, Entry]:
-        """The entries by their lines in the text that this manifest was parsed from; those with a comment line are left out."""
-        lines = (line for line in text.split("\n")[1:-1] if not line.startswith(_EXTRA))
-        return {line: entry for line, entry in zip(lines, self.entries.values(), strict=True) if not entry.link_group and not entry.xattrs}
+        """The entries by their lines in the text that this manifest was parsed from, with the comment line before it where there is one.
+
+        Names of an inode that has several are left out.
+        """
+        found: dict[str, Entry] = {}
+        entries = iter(self.entries.values())
+        extra = ""
+        for line in text.split("\n")[1:-1]:
+            if line.startswith(_EXTRA):
+                extra = line
+                continue
+            entry = next(entries)
+            if not entry.link_group:
+                found[f"{extra}\n{line}" if extra else line] = entry
+            extra = ""
+        return found
 
     def render(self) -> str:
         """The mtree text; equal manifests give equal text."""
@@ -81,15 +97,15 @@ def parse_entries(text: str, source: str, known: Mapping[str, Entry] = _NOTHING_
     entries: dict[str, Entry] = {}
     extra = ""
     for number, line in enumerate(lines[1:-1], start=2):
-        entry = known.get(line)
-        if entry is None or extra:
+        entry = known.get(f"{extra}\n{line}" if extra else line)
+        if entry is None:
             if not extra and _EXTRA_LINE.fullmatch(line):
                 extra = line
                 continue
             entry = _parse_entry(line, extra)
             if entry is None:
                 raise _bad_line(source, number - 1, extra) if extra else _bad_line(source, number, line)
-            extra = ""
+        extra = ""
         if entry.path in entries:
             raise InvalidInput(f"{source}:{number}: {show(entry.path)} is listed twice")
         entries[entry.path] = entry
@@ -113,8 +129,14 @@ def unescape(text: str) -> str:
 
 def _render_extra(entry: Entry) -> str:
     words = [f"group={entry.link_group}"] if entry.link_group else []
-    words += [f"xattr.{escape(name)}={base64.b64encode(value).decode()}" for name, value in entry.xattrs]
+    words += [_render_xattr(name, value) for name, value in entry.xattrs]
     return _EXTRA + " ".join(words)
+
+
+def _render_xattr(name: str, value: bytes) -> str:
+    if name == LABEL and (plain := _PLAIN_LABEL.fullmatch(value)):
+        return f"selinux={plain[1].decode()}"
+    return f"xattr.{escape(name)}={base64.b64encode(value).decode()}"
 
 
 def _parse_entry(line: str, extra: str) -> Entry | None:
@@ -151,6 +173,8 @@ def _parse_extra(extra: str) -> tuple[int, Xattrs]:
         key, _, value = word.partition("=")
         if key == "group":
             group = int(value)
+        elif key == "selinux":
+            xattrs.append((LABEL, value_of(value)))
         else:
             xattrs.append((unescape(key.removeprefix("xattr.")), base64.b64decode(value, validate=True)))
     return group, tuple(xattrs)

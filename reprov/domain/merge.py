@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from reprov.domain.beside import original_of
 from reprov.domain.entry import Entry, Kind, is_below, parent_of, show
+from reprov.domain.labels import label_in, with_label
 from reprov.domain.ownership import Owner, Ownership
 from reprov.domain.rules import Rule
 from reprov.domain.scan import Scan
@@ -239,7 +240,8 @@ class _Finder:
     def _keep_content(self, path: str, base: Entry | None, ours: Entry, theirs: Entry, rule: Rule) -> None:
         """The content is the node's, which the release did not touch; of its metadata that is another question."""
         if ours.kind is theirs.kind and metadata_side(base, ours, theirs) is Side.THEIRS:
-            self._write(path, dressed(ours, theirs))
+            label = label_in(theirs.xattrs)
+            self._write(path, dressed(ours._replace(xattrs=with_label(ours.xattrs, label)), theirs))
             return
         self._stay(path, "changed on the node", ours, rule)
         if ours.kind is theirs.kind and metadata_side(base, ours, theirs) is Side.CLASH:

@@ -8,6 +8,7 @@ from stat import S_IROTH
 from reprov.domain.beside import original_of, place_beside
 from reprov.domain.comparison import Comparison
 from reprov.domain.entry import Entry, Kind, parent_of, show
+from reprov.domain.labels import only_label
 from reprov.domain.merge import Conflict, Merges, Stays, TextMerge, metadata_conflict
 from reprov.domain.ownership import Owner, Verdict
 from reprov.domain.scan import Scan
@@ -112,8 +113,8 @@ class _Applier:
             self.contents[theirs.digest] = self._content_of(theirs)
         is_open = theirs.mode & S_IROTH and (conflict.ours is None or conflict.ours.mode & S_IROTH)
         mode = theirs.mode if theirs.kind is Kind.LINK else theirs.mode & _READABLE if is_open else _PRIVATE
-        # Without its attributes: an access list could open what the mode closes.
-        self.target[new] = theirs._replace(path=new, mode=mode, xattrs=(), link_group=0)
+        # Without its attributes but for the label: an access list could open what the mode closes.
+        self.target[new] = theirs._replace(path=new, mode=mode, xattrs=only_label(theirs.xattrs), link_group=0)
         self.conflicts[conflict.path] = conflict._replace(new=new)
 
     def keep_unsettled(self) -> None:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from reprov.domain.comparison import Change, Comparison
 from reprov.domain.entry import Entry, Kind, ancestors_of, is_below, parent_of
+from reprov.domain.labels import without_label
 from reprov.domain.scan import Scan
 from reprov.domain.units import Op, OpKind, Swaps
 
@@ -107,7 +108,9 @@ def may_link(entry: Entry) -> bool:
     """
     if entry.path.startswith(_OPERATORS_WRITE_HERE):
         return False
-    return not entry.mode & (stat.S_ISUID | stat.S_ISGID) and not entry.xattrs
+    if entry.mode & (stat.S_ISUID | stat.S_ISGID):
+        return False
+    return not entry.xattrs or not without_label(entry.xattrs)
 
 
 def costs(placements: Sequence[Placement], clones: Mapping[str, bool]) -> dict[str, Cost]:

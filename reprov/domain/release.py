@@ -10,6 +10,8 @@ from reprov.errors import InvalidInput
 RELEASE_FORMAT = 1
 MANIFEST_NAME = "manifest.mtree.gz"
 PACKAGES_NAME = "packages.json"
+CONTEXTS_NAME = "file_contexts"
+"""The SELinux contexts of the release's policy; a release without a policy has no such file, and no labels in its manifest."""
 MANAGED_FILESYSTEMS = ("boot", "usr", "var", "opt", "var/lib", "var/log", "var/cache", "var/spool")
 """What a release manages where a node mounts it apart, unless the role says otherwise: the customary filesystems of a system.
 

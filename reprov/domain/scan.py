@@ -33,6 +33,8 @@ class Scan:
     """Roots of the managed filesystems, "" first: separate mounts and btrfs subvolumes each swap within themselves."""
     fenced: frozenset[str]
     """Mount points and other filesystems' roots that the release does not manage: never entered, never moved."""
+    labels: bool = False
+    """Whether SELinux labels are among the attributes."""
 
     def kind_at(self, path: str) -> Kind | None:
         """What is at the path; None when the scan saw nothing there."""

@@ -4,10 +4,12 @@ from enum import Enum, auto
 from typing import TypeVar
 
 from reprov.domain.entry import Entry, Kind, Xattrs
+from reprov.domain.labels import label_in, with_label, without_label
 
 Value = TypeVar("Value")
 Content = tuple[Kind, str, str, tuple[int, int]]
 Metadata = tuple[int, int, int, Xattrs]
+"""Mode, owner, group, and attributes without a SELinux label."""
 
 
 class Side(Enum):
@@ -38,8 +40,11 @@ def content_of(entry: Entry | None) -> Content | None:
 
 
 def metadata_of(entry: Entry) -> Metadata:
-    """What is about a path: mode, owner, attributes, as one. A link's mode means nothing, and a time tells nothing of intent."""
-    return (0 if entry.kind is Kind.LINK else entry.mode, entry.uid, entry.gid, entry.xattrs)
+    """What is about a path: mode, owner, attributes, as one. A link's mode means nothing, and a time tells nothing of intent.
+
+    Nor does a SELinux label: it is the policy's, and what a node wants otherwise stands in its file_contexts.local.
+    """
+    return (0 if entry.kind is Kind.LINK else entry.mode, entry.uid, entry.gid, without_label(entry.xattrs))
 
 
 def metadata_side(base: Entry | None, ours: Entry, theirs: Entry) -> Side:
@@ -49,5 +54,6 @@ def metadata_side(base: Entry | None, ours: Entry, theirs: Entry) -> Side:
 
 
 def dressed(content: Entry, metadata: Entry) -> Entry:
-    """The entry of one content with the other's metadata, as a file of its own (no name of a shared inode)."""
-    return content._replace(mode=metadata.mode, uid=metadata.uid, gid=metadata.gid, xattrs=metadata.xattrs, link_group=0)
+    """The entry of one content with the other's metadata, as a file of its own (no name of a shared inode); its label stays."""
+    xattrs = with_label(metadata.xattrs, label_in(content.xattrs)) if content.xattrs or metadata.xattrs else ()
+    return content._replace(mode=metadata.mode, uid=metadata.uid, gid=metadata.gid, xattrs=xattrs, link_group=0)

@@ -91,18 +91,20 @@ class Carried:
     """What has been chosen with update-alternatives since."""
 
 
-def carry(volumes: Volumes, scan: Scan, trees: Trees, journal: Journal) -> Carried:
+def carry(volumes: Volumes, scan: Scan, trees: Trees, journal: Journal, *, by_scripts: bool = False) -> Carried:
     """Find out what the node has changed since the commit that made its tree live, whose journal this is.
 
     What that commit wrote by merging, and nobody has touched since, goes with its tree. What the previous tree should have and
-    does not comes along whatever it is by now.
+    does not comes along whatever it is by now. So do accounts. With `by_scripts` nothing else does: whatever has changed, the
+    scripts of that hop have written, and they are taken back.
     """
     wanted, ownership = trees.committed, trees.release.ownership
     decided = account_paths(scan, trees.release.manifest.entries)
-    choices = choices_since(volumes, scan, trees.installed, trees.before, journal) if trees.installed else NO_CHOICES
+    installed = None if by_scripts else trees.installed
+    choices = choices_since(volumes, scan, installed, trees.before, journal) if installed else NO_CHOICES
     found = find_merges(wanted, scan, ownership, wanted, decided={*decided, *choices.decided})
     untouched = {item.path for item in journal.written if known_digest(scan.entries.get(item.path)) == item.digest}
-    nodes = {path: why for path, why in found.nodes.items() if path not in untouched}
+    nodes = {} if by_scripts else {path: why for path, why in found.nodes.items() if path not in untouched}
     lacking = _lacking(volumes, scan, trees, journal)
     nodes.update({path: why for path, why in lacking.items() if path not in choices.decided})
     live = live_accounts(volumes.root_fd, scan) if decided else {}
@@ -115,11 +117,11 @@ def carry(volumes: Volumes, scan: Scan, trees: Trees, journal: Journal) -> Carri
     return Carried(
         kept,
         lambda path: stays_in(nodes, path),
-        frozenset(found.removed),
+        frozenset() if by_scripts else frozenset(found.removed),
         accounts,
         misplaced or (accounts.blockers if accounts else ()),
         moving,
-        _worn(volumes, kept, trees, journal, IdMoves.of(moving.moved if moving else ())),
+        {} if by_scripts else _worn(volumes, kept, trees, journal, IdMoves.of(moving.moved if moving else ())),
         live,
         choices,
     )
@@ -201,6 +203,7 @@ def change_previous(
     others = StatCache(
         {path: entry for path, entry in known.entries.items() if path not in changed},
         {path: signature for path, signature in known.signatures.items() if path not in changed},
+        known.labels,
     )
     record.save_previous(node, others, previous)
     volumes.sync()

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 
 from reprov.adapters import statcache
 from reprov.adapters.node_state import PREVIOUS
@@ -32,14 +33,16 @@ def after_upgrade(
     """
     stays, old = _divided(scan, journal)
     linked = {path: staged[path] for path, signature in old.signatures.items() if path in staged and staged[path].inode == signature.inode}
-    live = StatCache({**stays.entries, **{path: target[path] for path in staged}}, {**stays.signatures, **staged})
-    return live, StatCache(old.entries, {**old.signatures, **linked})
+    live = StatCache({**stays.entries, **{path: target[path] for path in staged}}, {**stays.signatures, **staged}, scan.labels)
+    return live, replace(old, signatures={**old.signatures, **linked})
 
 
 def after_rollback(journal: Journal, scan: Scan, back: StatCache) -> tuple[StatCache, StatCache]:
     """The cache of the tree that came back (recorded in `back`), and the record of the one that left (`scan` saw it live)."""
     stays, gone = _divided(scan, journal)
-    return StatCache({**back.entries, **stays.entries}, {**back.signatures, **stays.signatures}), gone
+    if back.labels is not stays.labels:
+        return stays, gone  # of the tree that came back nothing is known in these terms
+    return StatCache({**back.entries, **stays.entries}, {**back.signatures, **stays.signatures}, stays.labels), gone
 
 
 def save_live(node: Node, cache: StatCache, installed: ReleaseFiles | None) -> None:
@@ -65,7 +68,7 @@ def load_previous(node: Node, previous: ReleaseFiles | None) -> StatCache:
 def known_of(scan: Scan) -> StatCache:
     """What a scan knows of the paths that are the image's."""
     entries = {path: entry for path, entry in scan.entries.items() if path not in scan.verdicts and path not in scan.fenced}
-    return StatCache(entries, {path: scan.signatures[path] for path in entries})
+    return StatCache(entries, {path: scan.signatures[path] for path in entries}, scan.labels)
 
 
 def without_links_to(cache: StatCache, volumes: Volumes, journal: Journal, *, previous: bool, since_ns: int) -> StatCache:
@@ -88,11 +91,11 @@ def without_links_to(cache: StatCache, volumes: Volumes, journal: Journal, *, pr
         same = (status.st_ino, status.st_size, status.st_mtime_ns) == (known.inode, known.size, entry.mtime_ns)
         if same and status.st_ctime_ns >= since_ns:
             signatures[path] = signature_of(status)
-    return StatCache(cache.entries, signatures)
+    return replace(cache, signatures=signatures)
 
 
 def _base(release: ReleaseFiles | None) -> tuple[Manifest | None, str]:
-    return (release.manifest, release.manifest_digest) if release else (None, "")
+    return (release.as_published, release.cache_key) if release else (None, "")
 
 
 def _divided(scan: Scan, journal: Journal) -> tuple[StatCache, StatCache]:
@@ -110,5 +113,8 @@ def _divided(scan: Scan, journal: Journal) -> tuple[StatCache, StatCache]:
             left[path] = entry
         else:
             stays[path] = entry
-    signatures = scan.signatures
-    return StatCache(stays, {path: signatures[path] for path in stays}), StatCache(left, {path: signatures[path] for path in left})
+    signatures, labels = scan.signatures, scan.labels
+    return (
+        StatCache(stays, {path: signatures[path] for path in stays}, labels),
+        StatCache(left, {path: signatures[path] for path in left}, labels),
+    )

@@ -163,10 +163,10 @@ def test_names_of_one_file_have_one_inode(root: Path) -> None:
 
 
 def test_what_goes_while_it_is_looked_at_was_never_there(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def read(path: str, status: os.stat_result, name: str, *, dir_fd: int, digest: str = "") -> Entry:
+    def read(path: str, status: os.stat_result, name: str, *, dir_fd: int, digest: str = "", labels: bool = False) -> Entry:
         if path in ("etc/hostname", "usr/old"):
             raise FileNotFoundError(name)
-        return read_entry(path, status, name, dir_fd=dir_fd, digest=digest)
+        return read_entry(path, status, name, dir_fd=dir_fd, digest=digest, labels=labels)
 
     monkeypatch.setattr("reprov.adapters.survey.read_entry", read)
     found = surveyed(root)

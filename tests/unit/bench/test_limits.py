@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from bench.limits import Verdict, judge
-from bench.values import REPROV, RSYNC, Change, Cost, Growth, Machine, Results, Upgrade
+from bench.values import REPROV, RSYNC, Change, Cost, Growth, LabelCosts, Machine, Results, Upgrade
 
 MACHINE = Machine(date="2030-01-02", kernel="6.1", processors=2, rsync="3.5.0", python="3.11.2", caches="warm")
 CHANGE = Change(
@@ -44,7 +44,8 @@ REPROV_UPGRADE = Upgrade(
     phases_s={"scan": 1.0, "fetch": 4.0},
 )
 QUICK = Cost(1.5, 1.4, 130_000_000)
-RESULTS = Results(MACHINE, CHANGE, (RSYNC_UPGRADE, REPROV_UPGRADE), (QUICK,), (QUICK,), (QUICK, QUICK), GROWTH)
+LABELS = LabelCosts(13_000, (Cost(9, 5.2, 1), Cost(9, 5.6, 1)), (Cost(9, 5.3, 1), Cost(9, 5.1, 1)), (Cost(9, 7.0, 1), Cost(9, 7.2, 1)))
+RESULTS = Results(MACHINE, CHANGE, (RSYNC_UPGRADE, REPROV_UPGRADE), (QUICK,), (QUICK,), (QUICK, QUICK), GROWTH, (0.1,), (0.5,), LABELS)
 
 
 def missed(results: Results) -> list[str]:
@@ -81,6 +82,15 @@ def test_a_run_within_every_limit_misses_none() -> None:
         pytest.param(
             replace(RESULTS, no_op=(Cost(2.1, 1.0, 1),)), ["no-op upgrade of 80,000 paths"], id="a no-op upgrade of more than 2 s"
         ),
+        pytest.param(
+            replace(RESULTS, inventory_s=(0.9, 1.1, 1.2)), ["inventory of 60 disks (recorded)"], id="an inventory of more than a second"
+        ),
+        pytest.param(
+            replace(RESULTS, labels=replace(LABELS, labelled=(Cost(1, 5.6, 1), Cost(1, 5.6, 1)))),
+            ["labelling CPU / setfiles'"],
+            id="labels for more than a twentieth of setfiles",
+        ),
+        pytest.param(replace(RESULTS, proof_s=(5.1,)), ["proof of 60 OSDs"], id="a proof of more than five seconds"),
         pytest.param(
             replace(RESULTS, growth=replace(GROWTH, content_bytes=631_000_000)), ["store growth / changed bytes"], id="files stored twice"
         ),

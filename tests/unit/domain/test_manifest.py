@@ -100,7 +100,23 @@ def test_an_entry_of_a_known_line_is_the_known_object() -> None:
     text = Manifest.of([*old.entries.values(), a_file("d/e")]).render()
     new = Manifest.parse(text, "m", old.lines_of(old.render()))
     assert new == Manifest.parse(text, "m")
-    assert [path for path, entry in new.entries.items() if entry is old.entries.get(path)] == ["", "a b", "d", "d/f"]
+    assert [path for path, entry in new.entries.items() if entry is old.entries.get(path)] == ["", "a b", "d", "d/f", "d/g"]
+
+
+def test_a_label_is_a_word_of_its_own_before_the_entry() -> None:
+    label = ("security.selinux", b"system_u:object_r:bin_t:s0:c1,c2\0")
+    capability = ("security.capability", b"\1")
+    manifest = Manifest.of([a_dir(""), a_file("f")._replace(link_group=7, xattrs=(capability, label))])
+    text = manifest.render()
+    assert "#@ group=7 xattr.security.capability=AQ== selinux=system_u:object_r:bin_t:s0:c1,c2\n./f " in text
+    assert Manifest.parse(text, "m") == manifest
+
+
+@pytest.mark.parametrize("value", [b"bin_t", b"two words\0", b"two\0zeros\0", b"\xff\0", b"\0", b""])
+def test_a_label_that_is_none_is_an_attribute_like_others(value: bytes) -> None:
+    manifest = Manifest.of([a_dir("")._replace(xattrs=(("security.selinux", value),))])
+    assert "xattr.security.selinux=" in manifest.render()
+    assert Manifest.parse(manifest.render(), "m") == manifest
 
 
 def test_a_known_line_with_another_comment_before_it_is_another_entry() -> None:
