@@ -21,6 +21,8 @@ _FALLOC_FL_KEEP_SIZE: Final = 0x01
 _FALLOC_FL_PUNCH_HOLE: Final = 0x02
 _FS_IOC_GETFLAGS: Final = 0x80086601
 _FS_IOC_SETFLAGS: Final = 0x40086602
+_FIFREEZE: Final = 0xC0045877
+_FITHAW: Final = 0xC0045878
 _STATX_BTIME: Final = 0x800
 _SYS_OPENAT2: Final = 437  # the same number on every architecture
 _SYS_BPF: Final = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "ppc64le": 361, "s390x": 351}
@@ -32,6 +34,8 @@ _RESOLVE_NO_MAGICLINKS: Final = 0x02
 _RESOLVE_NO_SYMLINKS: Final = 0x04
 _RESOLVE_BENEATH: Final = 0x08
 _RESOLVE_IN_ROOT: Final = 0x10
+
+_OPEN_ATTEMPTS: Final = 1000
 
 _KERNEL_VERSION: Final = re.compile(r"(\d+)\.(\d+)")
 
@@ -107,6 +111,16 @@ def set_inode_flags(fd: int, flags: int) -> None:
     fcntl.ioctl(fd, _FS_IOC_SETFLAGS, struct.pack("l", flags))
 
 
+def freeze(fd: int) -> None:
+    """Write everything of the filesystem that holds `fd` out of its log, and block whoever writes to it until `thaw`."""
+    fcntl.ioctl(fd, _FIFREEZE, 0)
+
+
+def thaw(fd: int) -> None:
+    """Let those who write to a frozen filesystem go on."""
+    fcntl.ioctl(fd, _FITHAW, 0)
+
+
 def birth_time_ns(path: str, *, dir_fd: int) -> int:
     """When the inode was made, in nanoseconds; 0 where the filesystem does not know. Symlinks are not followed."""
     buffer = _Statx()
@@ -163,7 +177,11 @@ def join_peers(fd: int, *, peer_fd: int) -> None:
 
 def _openat2(path: str, flags: int, resolve: int, dir_fd: int) -> int:
     how = struct.pack("QQQ", flags | os.O_CLOEXEC, 0, resolve)
-    fd = _libc.syscall(_SYS_OPENAT2, dir_fd, os.fsencode(path or "."), how, len(how))
+    for _ in range(_OPEN_ATTEMPTS):
+        fd = _libc.syscall(_SYS_OPENAT2, dir_fd, os.fsencode(path or "."), how, len(how))
+        # A rename anywhere on the machine makes the kernel unsure of a "..": it asks to be asked again (openat2(2)).
+        if fd >= 0 or ctypes.get_errno() != errno.EAGAIN:
+            break
     _check(fd, path)
     return int(fd)
 
