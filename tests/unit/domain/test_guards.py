@@ -2,8 +2,10 @@
 
 import pytest
 
+from reprov.domain.cgroups import Home, HomeKind
 from reprov.domain.comparison import Action, Blocker, Change
-from reprov.domain.guards import Sandboxed, blockers_of_live_commit
+from reprov.domain.guards import Use, UseKind, blockers_of_live_commit
+from reprov.domain.never_restart import NodeFacts
 from reprov.domain.units import Op, OpKind
 
 NEEDS_BOOT = {
@@ -40,25 +42,34 @@ HARMLESS = """
 """
 
 
+OPS = (Op(OpKind.SWAP, "usr", ""), Op(OpKind.SWAP, "etc", ""), Op(OpKind.SWAP, "opt", ""), Op(OpKind.CARRY, "opt/app/data", ""))
+NOTHING = NodeFacts()
+SERVICE, PERSON = Home(HomeKind.SERVICE, "named.service"), Home(HomeKind.SESSION, "session-1.scope")
+
+
 def changing(path: str) -> dict[str, Change]:
     return {path: Change(path, Action.REPLACE, "", None, None)}
 
 
 @pytest.mark.parametrize(("what", "path"), [(what, path) for what, paths in NEEDS_BOOT.items() for path in paths.split()])
 def test_what_the_running_system_holds_on_to_has_to_wait_for_a_boot(what: str, path: str) -> None:
-    (blocker,) = blockers_of_live_commit(changing(path), [], [], labels=False)
+    (blocker,) = blockers_of_live_commit(changing(path), [], [], [], [], NodeFacts())
     assert blocker.path == path
     assert what in blocker.problem
 
 
 @pytest.mark.parametrize("path", HARMLESS.split())
 def test_everything_else_need_not(path: str) -> None:
-    assert blockers_of_live_commit(changing(path), [], [], labels=False) == []
+    assert blockers_of_live_commit(changing(path), [], [], [], [], NodeFacts()) == []
 
 
 def test_each_reason_is_given_once() -> None:
     changes = changing("usr/bin/perl") | changing("usr/bin/python3") | changing("boot/vmlinuz")
-    assert [blocker.path for blocker in blockers_of_live_commit(changes, [], [], labels=False)] == ["boot/vmlinuz", "usr/bin/perl"]
+    assert [blocker.path for blocker in blockers_of_live_commit(changes, [], [], [], [], NodeFacts())] == ["boot/vmlinuz", "usr/bin/perl"]
+
+
+def blocked(use: Use, facts: NodeFacts = NOTHING) -> list[Blocker]:
+    return blockers_of_live_commit({}, OPS, ["etc/hostname"], ["etc/ssh"], [use], facts)
 
 
 @pytest.mark.parametrize(
@@ -66,21 +77,84 @@ def test_each_reason_is_given_once() -> None:
     [
         pytest.param("usr", True, id="on what swaps"),
         pytest.param("etc/resolv.conf", True, id="in what swaps"),
+        pytest.param("etc/hostname", True, id="on a file that comes along as a link: the mount is on the name"),
+        pytest.param("etc/ssh/keys", True, id="in a directory that is made again"),
+        pytest.param("opt/app/data/x", False, id="in what is carried: it goes along"),
         pytest.param("usrlocal", False, id="beside it"),
         pytest.param("var/tmp", False, id="elsewhere"),
         pytest.param("", False, id="above it"),
     ],
 )
 def test_a_sandbox_would_lose_what_is_mounted_in_a_tree_that_swaps(mount_point: str, is_lost: bool) -> None:
-    ops = [Op(OpKind.SWAP, "usr", ""), Op(OpKind.SWAP, "etc", "")]
-    found = blockers_of_live_commit({}, ops, [Sandboxed(7, "named", mount_point)], labels=False)
-    problem = "is a mount in the sandbox of named (7), which would lose it"
-    assert [(item.path, item.problem) for item in found] == ([(mount_point, problem)] if is_lost else [])
-    assert all(isinstance(item, Blocker) and item.hint.startswith("stop named first, or ") for item in found)
+    found = blocked(Use(UseKind.MOUNT, mount_point, 7, "bash", PERSON))
+    problem = "is a mount in the sandbox of bash (7), which would lose it (somebody is logged in)"
+    hint = "stop bash first, or do it from a rescue system with --root"
+    assert found == ([Blocker(mount_point, problem, hint)] if is_lost else [])
 
 
-def test_a_node_with_selinux_has_to_wait() -> None:
-    (blocker,) = blockers_of_live_commit({}, [], [], labels=True)
-    assert blocker == Blocker(
-        "", "is a node with SELinux, whose labels this version of reprov does not set", "wait for a version that does"
-    )
+@pytest.mark.parametrize("kind", [UseKind.MOUNT, UseKind.BIND])
+def test_a_service_gets_its_sandbox_back_by_a_restart(kind: UseKind) -> None:
+    assert blocked(Use(kind, "etc", 7, "named", SERVICE, is_directory=True, where="/x")) == []
+
+
+@pytest.mark.parametrize(
+    ("home", "facts", "hint"),
+    [
+        pytest.param(Home(HomeKind.SERVICE, "ceph-osd@3.service"), NodeFacts(), "systemctl stop ceph-osd@3.service", id="an OSD"),
+        pytest.param(Home(HomeKind.SERVICE, "dbus.service"), NodeFacts(), "systemctl stop dbus.service", id="the message bus"),
+        pytest.param(Home(HomeKind.SERVICE, "x.service"), NodeFacts("x.service"), "systemctl stop x.service", id="where reprov runs"),
+        pytest.param(Home(HomeKind.SERVICE, "libvirtd.service"), NodeFacts("", True), "systemctl stop libvirtd.service", id="guests"),
+        pytest.param(Home(HomeKind.CONTAINER, "docker-1.scope"), NodeFacts(), "stop web", id="a container"),
+        pytest.param(Home(HomeKind.OTHER), NodeFacts(), "stop web", id="what no unit holds"),
+    ],
+)
+def test_a_sandbox_that_cannot_be_restarted_stops_the_commit(home: Home, facts: NodeFacts, hint: str) -> None:
+    (found,) = blocked(Use(UseKind.MOUNT, "usr", 7, "web", home), facts)
+    assert found.hint == f"{hint} first, or do it from a rescue system with --root"
+
+
+@pytest.mark.parametrize("kind", [UseKind.WRITES, UseKind.MAPS, UseKind.SOCKET, UseKind.FIFO])
+@pytest.mark.parametrize(
+    ("path", "is_lost"),
+    [
+        pytest.param("etc/app.conf", True, id="the image's"),
+        pytest.param("etc/hostname", False, id="a kept file: it is linked"),
+        pytest.param("etc/ssh/sub/key", False, id="in a kept directory of etc: it is linked"),
+        pytest.param("opt/app/data/rows", False, id="in a kept directory"),
+        pytest.param("var/log/x", False, id="elsewhere"),
+    ],
+)
+def test_what_is_written_to_would_be_lost_even_by_a_service(kind: UseKind, path: str, is_lost: bool) -> None:
+    found = blocked(Use(kind, path, 7, "named", SERVICE))
+    assert [item.path for item in found] == ([path] if is_lost else [])
+    assert all("named (7)" in item.problem and item.hint.startswith("systemctl stop named.service first") for item in found)
+
+
+@pytest.mark.parametrize(
+    ("path", "is_directory", "is_lost"),
+    [
+        pytest.param("etc/ssl", True, True, id="a directory of the image's"),
+        pytest.param("etc/ssh/sub", True, True, id="a kept directory that is made again"),
+        pytest.param("etc/ssh/key", False, False, id="a kept file"),
+        pytest.param("opt/app/data", True, False, id="a carried directory"),
+    ],
+)
+def test_what_a_container_has_mounted_would_be_the_old_one(path: str, is_directory: bool, is_lost: bool) -> None:
+    use = Use(UseKind.BIND, path, 7, "web", Home(HomeKind.CONTAINER, "docker-1.scope"), is_directory, "/etc/ssl")
+    problem = "is mounted at /etc/ssl for web (7), which would keep the old one"
+    assert [(item.path, item.problem) for item in blocked(use)] == ([(path, problem)] if is_lost else [])
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_blocked"),
+    [
+        pytest.param({"usr/lib/modules/6.1": Action.DELETE}, True, id="the running kernel's go"),
+        pytest.param({"usr/lib/modules/6.0": Action.DELETE}, False, id="another one's go"),
+        pytest.param({"usr/lib/modules/6.1": Action.METADATA}, False, id="they stay"),
+    ],
+)
+def test_the_modules_of_the_running_kernel_must_stay(changes: dict[str, Action], is_blocked: bool) -> None:
+    """Hazard 24."""
+    given = {path: Change(path, action, "", None, None) for path, action in changes.items()}
+    found = blockers_of_live_commit(given, [], [], [], [], NodeFacts(), "6.1")
+    assert any("modules of the running kernel" in item.problem for item in found) == is_blocked

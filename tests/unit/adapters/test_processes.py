@@ -1,0 +1,67 @@
+"""Who runs what is no longer installed, from recorded /proc texts."""
+
+from pathlib import Path
+
+import pytest
+
+from reprov.adapters import processes
+from reprov.adapters.processes import _old_code, live_path
+
+MAPS = b"""\
+55d0c0000000-55d0c0002000 r--p 00000000 07:00 1001                       /.reprov/previous/usr/sbin/cron
+55d0c0002000-55d0c0008000 r-xp 00002000 07:00 1001                       /.reprov/previous/usr/sbin/cron
+7f0000000000-7f0000100000 r-xp 00000000 07:00 1002                       /.reprov/previous/usr/lib/libc.so.6
+7f0000200000-7f0000300000 r--p 00000000 07:00 1003                       /.reprov/previous/usr/lib/locale/C.utf8
+7f0000400000-7f0000500000 r-xp 00000000 07:00 1004                       /usr/lib/libnew.so (deleted)
+7f0000600000-7f0000700000 r-xp 00000000 07:00 1005                       /.reprov/previous/opt/a b/lib.so (deleted)
+7f0000800000-7f0000900000 rw-s 00000000 00:01 1006                       /dev/zero (deleted)
+7f0000a00000-7f0000b00000 r-xp 00000000 00:01 1007                       /memfd:jit (deleted)
+7ffc00000000-7ffc00021000 rw-p 00000000 00:00 0                          [stack]
+7ffc00030000-7ffc00032000 r-xp 00000000 00:00 0                          [vdso]
+"""
+
+
+@pytest.mark.parametrize(
+    ("changed", "old"),
+    [
+        pytest.param(set(), {"opt/a b/lib.so", "usr/lib/libnew.so"}, id="mapped from the old tree is not yet old"),
+        pytest.param({"usr/sbin/cron"}, {"opt/a b/lib.so", "usr/lib/libnew.so", "usr/sbin/cron"}, id="the program has changed"),
+        pytest.param({"usr/lib/locale/C.utf8"}, {"opt/a b/lib.so", "usr/lib/libnew.so"}, id="what is no code does not count"),
+        pytest.param({"usr/lib/libnew.so"}, {"opt/a b/lib.so", "usr/lib/libnew.so"}, id="changed and gone"),
+    ],
+)
+def test_the_old_code_of_a_process(monkeypatch: pytest.MonkeyPatch, changed: set[str], old: set[str]) -> None:
+    monkeypatch.setattr(processes, "_is_inode", lambda path, inode: False)
+    assert {*_old_code(MAPS, changed)} == old
+
+
+def test_a_name_that_is_gone_is_not_old_while_the_file_has_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The previous tree of the last exchange but one has been removed: its files are those of the live tree still."""
+    monkeypatch.setattr(processes, "_is_inode", lambda path, inode: inode == 1005)
+    assert {*_old_code(MAPS, set())} == {"usr/lib/libnew.so"}
+
+
+def test_what_is_at_a_path_is_told_by_its_inode(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    assert processes._is_inode(str(file), file.stat().st_ino)
+    assert not processes._is_inode(str(file), file.stat().st_ino + 1)
+    assert not processes._is_inode(str(tmp_path / "none"), 1)
+
+
+@pytest.mark.parametrize(
+    ("path", "live"),
+    [
+        ("/.reprov/previous/usr/bin/x", "usr/bin/x"),
+        ("/.reprov/staged/etc", "etc"),
+        ("/boot/.reprov/previous/grub/x", "boot/grub/x"),
+        ("/.reprov/previous", ""),
+        ("/.reprov/previous/usr/bin/x (deleted)", "usr/bin/x"),
+        ("/usr/bin/x (deleted)", "usr/bin/x"),
+        ("/tmp/x (deleted)", ""),
+        ("/memfd:x (deleted)", ""),
+        ("/", ""),
+    ],
+)
+def test_where_something_of_a_tree_is_in_the_live_one(path: str, live: str) -> None:
+    assert live_path(path) == live
