@@ -8,6 +8,9 @@ from reprov.domain.puppet import parse_report, parse_resources
 # Puppet's own packages; Debian's; Puppet 3 and older.
 _FOLDERS = ("opt/puppetlabs/puppet/cache/state", "var/cache/puppet/state", "var/lib/puppet/state")
 
+REPORTS = tuple(f"{folder}/last_run_report.yaml" for folder in _FOLDERS)
+"""Where a run may have left what it says of itself."""
+
 
 def read_managed_files(root_fd: int) -> dict[str, str]:
     """The paths of the files that Puppet manages, each with the state file that says so; nothing where Puppet never ran."""

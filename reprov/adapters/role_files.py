@@ -1,8 +1,10 @@
 """Reading role definitions: a role and the chain of roles that it extends, from the library."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from reprov.adapters.library import Library
+from reprov.domain.check import CHECKS_FOLDER, check_of
 from reprov.domain.role import ROLE_FILE, Layer, Role, RoleFile
 from reprov.errors import InvalidInput
 
@@ -45,3 +47,37 @@ def _check_files(folder: Path, file: RoleFile) -> None:
     for name in wanted:
         if not (folder / name).is_file():
             raise InvalidInput(f"{folder / ROLE_FILE}: the role's folder has no {name}")
+    read_checks(folder, file.checks)
+
+
+def read_checks(folder: Path, names: Sequence[str]) -> dict[str, bytes]:
+    """The files of these checks of a role's folder, as a release carries them. Raises `InvalidInput` for what is missing or no check."""
+    found: dict[str, bytes] = {}
+    for name in names:
+        path = folder / CHECKS_FOLDER / name
+        files = {file.relative_to(path).as_posix(): file for file in sorted(path.rglob("*")) if _is_of_check(file)}
+        if path.is_file():
+            files = {"": path}
+        if not files:
+            raise InvalidInput(f"{folder / ROLE_FILE}: the role's folder has no {CHECKS_FOLDER}/{name}")
+        contents = {inside: file.read_bytes() for inside, file in files.items()}
+        try:
+            check_of(name, f"{CHECKS_FOLDER}/{name}", contents)
+        except InvalidInput as error:
+            raise InvalidInput(f"{path}: {error.message}", hint=error.hint) from None
+        found |= {f"{CHECKS_FOLDER}/{name}/{inside}".removesuffix("/"): content for inside, content in contents.items()}
+    return found
+
+
+def write_checks(role: Role, folder: Path) -> None:
+    """Copy the checks of a role and of those that it extends beside a build; the role's own go before others of their name."""
+    checks = {name: layer for layer in role.layers for name in layer.file.checks}
+    for name, layer in checks.items():
+        for file, content in read_checks(Path(layer.folder), [name]).items():
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
+            (folder / file).write_bytes(content)
+
+
+def _is_of_check(file: Path) -> bool:
+    """Not what tools leave beside their tests."""
+    return file.is_file() and not {"__pycache__", ".pytest_cache"} & set(file.parts)

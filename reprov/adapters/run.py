@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from reprov.domain.package_managers import ACTIVE
 from reprov.errors import ReprovError
 
 log = logging.getLogger("reprov.run")
@@ -53,9 +54,9 @@ class Finished:
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment that programs get: fixed PATH and locale, HOME and the ssh agent of the caller, and `extra`."""
+    """The environment that programs get: fixed PATH and locale, the real package managers, the caller's HOME and ssh agent, `extra`."""
     kept = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
-    return {"PATH": _SBIN_PATH, "LC_ALL": "C.UTF-8", **kept, **(extra or {})}
+    return {"PATH": _SBIN_PATH, "LC_ALL": "C.UTF-8", **dict((ACTIVE,)), **kept, **(extra or {})}
 
 
 def is_installed(program: str) -> bool:

@@ -30,12 +30,16 @@ class Sandbox:
 
     def run(self, argv: Sequence[str], *, extra_environment: Mapping[str, str] | None = None) -> Finished:
         """Run a program inside to its end. Raises `CommandFailed`."""
-        spaces = (f"/proc/{self.pid}/ns/{name}" for name in ("mnt", "uts", "ipc", "pid_for_children"))
-        options = (f"--{option}={space}" for option, space in zip(("mount", "uts", "ipc", "pid"), spaces, strict=True))
         try:
-            return run(("nsenter", *options, "--", *argv), extra_environment=extra_environment)
+            return run(self.inside(argv), extra_environment=extra_environment)
         except CommandFailed as error:
             raise CommandFailed(argv, error.status, error.stderr) from None
+
+    def inside(self, argv: Sequence[str]) -> tuple[str, ...]:
+        """The command line that runs a program inside."""
+        spaces = (f"/proc/{self.pid}/ns/{name}" for name in ("mnt", "uts", "ipc", "pid_for_children"))
+        options = (f"--{option}={space}" for option, space in zip(("mount", "uts", "ipc", "pid"), spaces, strict=True))
+        return ("nsenter", *options, "--", *argv)
 
     def mount(self, filesystem: str, target: Path, options: str, source: str = "none") -> None:
         """Mount inside, and only inside."""

@@ -10,6 +10,7 @@ from reprov.domain.comparison import Action, Blocker, Comparison
 from reprov.domain.data_devices import NO_DATA_DEVICES, DataDevices
 from reprov.domain.entry import show
 from reprov.domain.fences import Fence
+from reprov.domain.hot_fixes import HotFix
 from reprov.domain.merge import Conflict
 from reprov.domain.owner_plan import NO_OWNER_CHANGES, OwnerPlan
 from reprov.domain.placement import Cost, How, Placement
@@ -51,6 +52,8 @@ class Plan:
     """What of the node's follows accounts to other ids."""
     alternatives: tuple[AccountNote, ...] = ()
     """Which choices of update-alternatives the release cannot keep."""
+    hot_fixes: tuple[HotFix, ...] = ()
+    """What becomes of packages that somebody has installed, changed or removed by hand."""
     fences: tuple[Fence, ...] = ()
     """What stays as it is whatever the lists say, as far as an operator should know of it."""
     data: DataDevices = NO_DATA_DEVICES
@@ -106,6 +109,17 @@ class Plan:
             "rules": [{"rule": str(usage.rule), "place": usage.rule.place, "paths": usage.paths} for usage in self.rules],
             "accounts": [{"path": show(note.path), "text": note.text} for note in self.notes],
             "alternatives": [{"path": show(note.path), "text": note.text} for note in self.alternatives],
+            "hot_fixes": [
+                {
+                    "package": fix.change.name,
+                    "arch": fix.change.arch,
+                    "installed": fix.change.before or None,
+                    "node": fix.change.after or None,
+                    "release": fix.target_version or None,
+                    "fate": fix.fate.value,
+                }
+                for fix in self.hot_fixes
+            ],
             "owners": self.owners.to_fields(),
             "stays": [{"path": show(fence.path), "text": fence.note} for fence in self.fences],
             "data": {

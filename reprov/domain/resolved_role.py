@@ -6,6 +6,7 @@ Standard library only: publishing runs where no role definition is read.
 import json
 from dataclasses import asdict, dataclass
 
+from reprov.domain.hook import Hook, fields_of, hook_of
 from reprov.domain.ids import NewId
 from reprov.domain.release import ReleaseId
 from reprov.errors import InvalidInput
@@ -37,11 +38,14 @@ class ResolvedRole:
     """The packages that the role and those it extends name, without their dependencies."""
     new_ids: tuple[NewId, ...] = ()
     """Accounts that this build met first and added to the table of stable ids."""
+    converge: Hook | None = None
+    """What has the last word on a node's configuration; None for nothing."""
 
     def to_json(self) -> str:
         """The text of role.json."""
         fields = asdict(self)
         del fields["id"]
+        fields["converge"] = fields_of(self.converge) if self.converge else None
         return json.dumps({"format": ROLE_FORMAT, "role": self.id.role, "version": self.id.version, **fields}, indent=2) + "\n"
 
     @classmethod
@@ -59,6 +63,7 @@ class ResolvedRole:
                 family=str(fields["family"]),
                 suite=str(fields["suite"]),
                 new_ids=tuple(NewId(str(found["kind"]), str(found["name"]), int(found["id"])) for found in fields.get("new_ids", ())),
+                converge=hook_of(fields["converge"]) if fields.get("converge") else None,
                 **lists,
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:

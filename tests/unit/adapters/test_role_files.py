@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from reprov.adapters.library import Library
-from reprov.adapters.role_files import load_role
+from reprov.adapters.release_files import read_checks as read_built
+from reprov.adapters.role_files import load_role, write_checks
 from reprov.errors import InvalidInput
 
 
@@ -38,6 +39,7 @@ BAD = {
         "a",
         "{top}/a/role.yaml: the role's folder has no keys/k.asc",
     ),
+    "a check that is not there": ({"a": "suite: x1\nchecks: [one]\n"}, "a", "{top}/a/role.yaml: the role's folder has no checks/one"),
     "a mistake in the file": ({"a": "suite: x1\nx: 1\n"}, "a", "{top}/a/role.yaml:2: unknown key 'x'"),
 }
 
@@ -68,3 +70,35 @@ def test_the_roles_that_are_shipped_can_be_read(name: str) -> None:
     role = load_role(name, Library.default())
     assert role.layers[0].name == "base"
     assert "base" in role.concerns
+
+
+def test_checks_go_beside_the_build_the_roles_own_before_others_of_their_name(tmp_path: Path) -> None:
+    checks = {
+        "a/checks/net": "#!/bin/sh\n",
+        "a/checks/test_a.py": "",
+        "b/checks/net/test_net.py": "",
+        "b/checks/net/conftest.py": "c",
+        "b/checks/net/__pycache__/x.pyc": "",
+    }
+    shelf = library(tmp_path, a="suite: x1\nchecks: [net, test_a.py]\n", b="extends: a\nchecks: [net]\n")
+    for name, text in checks.items():
+        (tmp_path / "roles" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "roles" / name).write_text(text)
+    write_checks(load_role("b", shelf), tmp_path / "build")
+    assert read_built(tmp_path / "build", ["net", "test_a.py"]) == {
+        "checks/net/conftest.py": b"c",
+        "checks/net/test_net.py": b"",
+        "checks/test_a.py": b"",
+    }
+    with pytest.raises(InvalidInput) as caught:
+        read_built(tmp_path / "build", ["ne"])
+    assert caught.value.message == f"{tmp_path}/build: the build has no checks/ne"
+
+
+def test_what_is_no_check_is_refused_with_its_path(tmp_path: Path) -> None:
+    shelf = library(tmp_path, a="suite: x1\nchecks: [notes]\n")
+    (tmp_path / "roles/a/checks").mkdir()
+    (tmp_path / "roles/a/checks/notes").write_text("remember\n")
+    with pytest.raises(InvalidInput) as caught:
+        load_role("a", shelf)
+    assert caught.value.message == f"{tmp_path}/roles/a/checks/notes: notes is no check: neither test_*.py, nor *_spec.rb, nor a script"

@@ -34,7 +34,8 @@ def test_a_program_gets_a_clean_environment(monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("TERM", raising=False)
     path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-    assert environment({"X": "y"}) == {"PATH": path, "LC_ALL": "C.UTF-8", "HOME": "/root", "SSH_AUTH_SOCK": "/s", "X": "y"}
+    own = {"PATH": path, "LC_ALL": "C.UTF-8", "REPROV_PKGMNGR": "active"}
+    assert environment({"X": "y"}) == {**own, "HOME": "/root", "SSH_AUTH_SOCK": "/s", "X": "y"}
 
 
 def test_output_and_status_come_back_and_standard_input_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,6 +62,7 @@ def test_the_json_form() -> None:
         "rules": [],
         "owners": {"changes": [], "moved": [], "unseen": []},
         "alternatives": [],
+        "hot_fixes": [],
         "stays": [],
         "data": {"devices": [], "not_looked": None, "problem": None},
         "accounts": [],

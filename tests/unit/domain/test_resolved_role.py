@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from reprov.domain.hook import PuppetHook, PuppetMode
 from reprov.domain.ids import NewId
 from reprov.domain.release import ReleaseId
 from reprov.domain.resolved_role import ResolvedRole
@@ -21,6 +22,7 @@ ROLE = ResolvedRole(
     checks=(),
     packages=("vim",),
     new_ids=(NewId("user", "tftp", 104), NewId("group", "tftp", 117)),
+    converge=PuppetHook(PuppetMode.APPLY, "/site.pp", steps=(0, 1)),
 )
 
 
@@ -30,10 +32,11 @@ def test_a_resolved_role_survives_its_file(parent: ReleaseId | None) -> None:
     assert ResolvedRole.parse(role.to_json(), "role.json") == role
 
 
-def test_what_was_built_before_there_were_stable_ids_has_added_none() -> None:
+def test_what_was_built_before_there_were_stable_ids_and_hooks_has_none() -> None:
     fields = json.loads(ROLE.to_json())
-    del fields["new_ids"]
-    assert ResolvedRole.parse(json.dumps(fields), "role.json").new_ids == ()
+    del fields["new_ids"], fields["converge"]
+    found = ResolvedRole.parse(json.dumps(fields), "role.json")
+    assert (found.new_ids, found.converge) == ((), None)
 
 
 BAD = {
@@ -43,6 +46,10 @@ BAD = {
     "with a word for a list": (
         ROLE.to_json().replace('"checks": []', '"checks": "x"'),
         "role.json: not a resolved role (TypeError: a list is expected)",
+    ),
+    "with a hook that is none": (
+        ROLE.to_json().replace('"puppet": "apply"', '"puppet": "x"'),
+        "role.json: not a resolved role (ValueError: puppet: apply or agent, not 'x')",
     ),
     "with a word for a number": (
         ROLE.to_json().replace('"id": 104', '"id": "x"'),
