@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from reprov.adapters.library import Library
+from reprov.domain.check import CHECKS_FOLDER
+from reprov.domain.fragment import FRAGMENT_SUFFIX, FRAGMENTS_FOLDER, Fragment
 from reprov.domain.manifest import Manifest
 from reprov.domain.ownership import Ownership
 from reprov.domain.rules import RuleList
@@ -38,6 +40,33 @@ def read_lists(library: Library, concerns: Sequence[str]) -> dict[str, bytes]:
             RuleList.parse(text, str(source), text_merges=kind == "merge")
             files[f"{_FOLDERS[kind]}/{number:02d}-{name}"] = text
     return files
+
+
+def read_fragments(library: Library, names: Sequence[str]) -> tuple[Fragment, ...]:
+    """The templates of a role's post-scripts. Raises `InvalidInput` for one that there is not, or that cannot be one."""
+    found = []
+    for name in names:
+        file = library.find(FRAGMENTS_FOLDER, f"{name}{FRAGMENT_SUFFIX}")
+        try:
+            found.append(Fragment(name, file.read_bytes().decode(), str(file)))
+        except (OSError, UnicodeDecodeError) as error:
+            raise InvalidInput(f"{file}: cannot be read ({error})") from None
+    return tuple(found)
+
+
+def texts_of(fragments: Sequence[Fragment]) -> dict[str, bytes]:
+    """Templates by their names in a release, verbatim."""
+    return {f"{FRAGMENTS_FOLDER}/{fragment.name}{FRAGMENT_SUFFIX}": fragment.text.encode() for fragment in fragments}
+
+
+def read_checks(folder: Path, names: Sequence[str]) -> dict[str, bytes]:
+    """The checks that a build has left beside its tree, by their names in a release. Raises `InvalidInput` for one that it has not."""
+    files = [file for file in sorted((folder / CHECKS_FOLDER).rglob("*")) if file.is_file()]
+    found = {file.relative_to(folder).as_posix(): file.read_bytes() for file in files}
+    for name in names:
+        if not any(f"{file}/".startswith(f"{CHECKS_FOLDER}/{name}/") for file in found):
+            raise InvalidInput(f"{folder}: the build has no {CHECKS_FOLDER}/{name}", hint="build that version again, under another name")
+    return found
 
 
 def ownership_of(files: Mapping[str, bytes]) -> Ownership:

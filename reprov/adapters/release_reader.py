@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import os
 import zlib
 from collections.abc import Mapping
 from contextlib import suppress
@@ -10,11 +11,19 @@ from functools import cached_property
 from pathlib import Path
 
 from reprov.adapters import manifest_cache, pristine_archive
+from reprov.domain.check import CHECKS_FOLDER, Check, check_of
 from reprov.domain.entry import Entry
+from reprov.domain.file_contexts import FileContexts
+from reprov.domain.fragment import FRAGMENT_SUFFIX, FRAGMENTS_FOLDER, Fragment
+from reprov.domain.labels import relabel, strip_entries
 from reprov.domain.manifest import Manifest
 from reprov.domain.ownership import Ownership
 from reprov.domain.packages import PackageSet
-from reprov.domain.release import MANIFEST_NAME, PACKAGES_NAME, Release
+from reprov.domain.post_script import PostScript
+from reprov.domain.post_script_text import parse as parse_post_script
+from reprov.domain.release import CONTEXTS_NAME, MANIFEST_NAME, PACKAGES_NAME, Release, ReleaseId
+from reprov.domain.resolved_role import ResolvedRole
+from reprov.domain.store_layout import HOPS, ROLE_NAME, post_path
 from reprov.errors import InvalidInput, Refused
 
 
@@ -28,12 +37,19 @@ class ReleaseFiles:
     """Another release of the node: what the manifests have in common is read once, and is the same objects."""
     may_cache: bool = False
     """Whether the parsed manifest may be kept in the directory for the next time."""
+    local: FileContexts | None = None
+    """The SELinux contexts that the node adds to those of any release; None for a node without labels."""
 
     @classmethod
-    def load(cls, directory: Path, like: "ReleaseFiles | None" = None, *, may_cache: bool = False) -> "ReleaseFiles":
+    def load(
+        cls, directory: Path, like: "ReleaseFiles | None" = None, *, may_cache: bool = False, local: FileContexts | None = None
+    ) -> "ReleaseFiles":
         """Read release.json and check every file that it lists. Raises `Refused` for a missing, altered or cut off one.
 
+        Post-scripts of hops that the node does not make are not there.
+
         Entries that the manifests of both this release and `like` have are shared: comparing those is a matter of `is`.
+        Without `local`, the manifest comes without labels.
         """
         name = directory / "release.json"
         try:
@@ -43,6 +59,8 @@ class ReleaseFiles:
         if MANIFEST_NAME not in release.files:
             raise Refused(f"{release.id} comes without a manifest", hint="publish the release again")
         for file, digest in release.files.items():
+            if file.startswith(f"{HOPS}/") and not os.path.lexists(directory / file):
+                continue  # of another hop: a node fetches its own alone
             try:
                 found = hashlib.sha256((directory / file).read_bytes()).hexdigest()
             except OSError as error:
@@ -52,18 +70,51 @@ class ReleaseFiles:
                     f"{release.id}: {file} is not what was published (its digest differs from release.json)",
                     hint="it was altered or cut off on the server; run `reprov releases --check` there",
                 )
-        return cls(release, directory, like, may_cache)
+        return cls(release, directory, like, may_cache, local)
 
     @property
     def manifest_digest(self) -> str:
         """sha256 of the manifest: equal digests are equal trees."""
         return self.release.files[MANIFEST_NAME]
 
+    @property
+    def labels(self) -> bool:
+        """Whether the manifest has SELinux labels: the release has a policy, and the node wants them."""
+        return self.local is not None and CONTEXTS_NAME in self.release.files
+
+    @property
+    def cache_key(self) -> str:
+        """What names `as_published` in a cache."""
+        return self.manifest_digest + ("+labels" if self.labels else "")
+
+    @cached_property
+    def contexts(self) -> FileContexts:
+        """The SELinux contexts of the release and, before them, the node's own; only for a release with labels."""
+        file = self.directory / CONTEXTS_NAME
+        released = FileContexts.parse(file.read_text("utf-8", "surrogateescape"), str(file))
+        return released.and_then(self.local) if self.local else released
+
     @cached_property
     def manifest(self) -> Manifest:
-        """Every path of the tree."""
+        """Every path of the tree, with the labels that it has on this node."""
+        published = self.as_published
+        if not self.labels or self.local is None:
+            return published
+        concerned = [path for path, entry in published.entries.items() if self.local.matches(path, entry.kind)]
+        changed = relabel(published.entries, concerned, self.contexts)
+        return Manifest({**published.entries, **changed}) if changed else published
+
+    @cached_property
+    def as_published(self) -> Manifest:
+        """Every path of the tree; on a node without labels, without them."""
+        if CONTEXTS_NAME in self.release.files and not self.labels:
+            return Manifest(strip_entries(self._published.entries))
+        return self._published
+
+    @cached_property
+    def _published(self) -> Manifest:
         if self.like and self.like.manifest_digest == self.manifest_digest:
-            return self.like.manifest
+            return self.like._published
         cache = self.directory / "manifest.cache"
         if cached := manifest_cache.load(cache, self.manifest_digest):
             return cached
@@ -77,7 +128,7 @@ class ReleaseFiles:
     @cached_property
     def known_lines(self) -> dict[str, Entry]:
         """The entries by their lines in the text of the manifest."""
-        return self.manifest.lines_of(self.manifest_text)
+        return self._published.lines_of(self.manifest_text)
 
     @cached_property
     def manifest_text(self) -> str:
@@ -109,10 +160,54 @@ class ReleaseFiles:
         return dict(self._lists("excludes/"))
 
     @cached_property
+    def packages(self) -> PackageSet:
+        """The packages of the tree; none for a release from before there was such a list."""
+        file = self.directory / PACKAGES_NAME
+        return PackageSet.parse(file.read_text(), str(file)) if PACKAGES_NAME in self.release.files else PackageSet(self.release.family, {})
+
+    @cached_property
     def owner_packages(self) -> dict[str, str]:
         """The package that owns each path, by path; paths without one are missing."""
-        file = self.directory / PACKAGES_NAME
-        return PackageSet.parse(file.read_text(), str(file)).owners()
+        return self.packages.owners()
+
+    @cached_property
+    def role(self) -> ResolvedRole | None:
+        """What the role says of itself; None for a tree that reprov did not build."""
+        file = self.directory / ROLE_NAME
+        return ResolvedRole.parse(file.read_text("utf-8"), str(file)) if ROLE_NAME in self.release.files else None
+
+    def post_script(self, before: ReleaseId) -> PostScript | None:
+        """What was published to run after the commit that comes from an earlier release; None where that was not foreseen."""
+        name = post_path(before)
+        if before.role != self.release.id.role or name not in self.release.files or not (self.directory / name).exists():
+            return None
+        text = (self.directory / name).read_bytes().decode("utf-8", "surrogateescape")
+        return parse_post_script(text, f"{self.release.id}: {name}")
+
+    @property
+    def fragments(self) -> tuple[Fragment, ...]:
+        """The role's templates of post-scripts, for a hop that was not foreseen."""
+        folder = f"{FRAGMENTS_FOLDER}/"
+        names = sorted(name for name in self.release.files if name.startswith(folder))
+        return tuple(
+            Fragment(
+                name.removeprefix(folder).removesuffix(FRAGMENT_SUFFIX),
+                (self.directory / name).read_bytes().decode(),
+                f"{self.release.id}: {name}",
+            )
+            for name in names
+        )
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """The role's checks in their order. The paths are relative to the directory that these files lie in."""
+        named = self.role.checks if self.role else ()
+        return tuple(self._check(name) for name in named)
+
+    def _check(self, name: str) -> Check:
+        path = f"{CHECKS_FOLDER}/{name}"
+        files = sorted(file for file in self.release.files if file == path or file.startswith(f"{path}/"))
+        return check_of(name, path, {file[len(path) + 1 :]: (self.directory / file).read_bytes() for file in files})
 
     def _lists(self, folder: str) -> list[tuple[str, bytes]]:
         names = sorted(name for name in self.release.files if name.startswith(folder))

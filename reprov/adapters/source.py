@@ -16,6 +16,7 @@ from reprov.domain.entry import show
 from reprov.domain.release import ReleaseId
 from reprov.domain.rsync_version import TRUSTING_VERSION
 from reprov.domain.source import Source
+from reprov.domain.store_layout import HOPS, post_path
 from reprov.errors import InvalidInput, ReprovError
 
 # Content is all that travels: owner, mode, attributes and times are the manifest's business. Files that were left by a
@@ -59,18 +60,25 @@ def list_versions(source: Source, role: str) -> list[str]:
     return [name for name in names if not name.startswith(".")]
 
 
-def fetch_release(source: Source, release: ReleaseId, destination: Path, known: Path) -> None:
-    """Copy a release's files (manifest, lists, packages; not its hops) into an empty directory.
+def fetch_release(source: Source, release: ReleaseId, destination: Path, known: Path, before: ReleaseId | None = None) -> None:
+    """Copy a release's files (manifest, lists, packages) into an empty directory, of its hops only the post-script of that from `before`.
 
     `known` is where the node keeps that release if it has it: when the source's release.json is the same to the byte,
     nothing else travels. Raises `InvalidInput` naming the versions that there are when the source has no such release.
     """
+    hop = _hop_from(before) if before and before.role == release.role else ()
     if known.is_dir():
-        _fetch_files(source, release, destination, ("--include=/release.json", "--exclude=*"))
+        _fetch_files(source, release, destination, ("--include=/release.json", *hop, "--exclude=*"))
         if _same_file(destination / "release.json", known / "release.json"):
             shutil.copytree(known, destination, dirs_exist_ok=True)
             return
-    _fetch_files(source, release, destination, ("--exclude=/hops/", "--ignore-times"))
+    _fetch_files(source, release, destination, (*hop, f"--exclude=/{HOPS}/*", "--ignore-times", "--prune-empty-dirs"))
+
+
+def _hop_from(before: ReleaseId) -> tuple[str, ...]:
+    """What rsync is to take of the hops; a version holds nothing that is special to it."""
+    folder = f"/{HOPS}/{before.version}/"
+    return (f"--include=/{HOPS}/", f"--include={folder}", f"--include=/{post_path(before)}", f"--exclude={folder}*")
 
 
 def _fetch_files(source: Source, release: ReleaseId, destination: Path, chosen: tuple[str, ...]) -> None:

@@ -27,19 +27,23 @@ def diff(role: str, old: str, new: str, files: bool, store: Path, as_json: bool)
     """Show what changes between two releases of a role: packages, paths, services, sizes."""
     from reprov.domain.release import ReleaseId
     from reprov.workflows.diff import diff as compare
+    from reprov.workflows.diff import post_script_of
 
-    hop = compare(store, ReleaseId.of(role, old), ReleaseId.of(role, new))
+    releases = ReleaseId.of(role, old), ReleaseId.of(role, new)
+    hop, post = compare(store, *releases), post_script_of(store, *releases)
+    scripts = None if post is None else [step.script for step in post.steps]
     if as_json:
-        _print_json(hop, files=files)
+        _print_json(hop, scripts, files=files)
     else:
-        _print_words(hop, files=files)
+        _print_words(hop, scripts, files=files)
 
 
-def _print_json(hop: "Hop", *, files: bool) -> None:
+def _print_json(hop: "Hop", scripts: Sequence[str] | None, *, files: bool) -> None:
     answer: dict[str, object] = {
         "packages": hop.packages,
         "paths": _counts(hop),
         "services": hop.services,
+        "scripts": scripts,
         "size_before_bytes": hop.size_before_bytes,
         "size_after_bytes": hop.size_after_bytes,
         "fetch_bytes": hop.fetch_bytes,
@@ -49,7 +53,7 @@ def _print_json(hop: "Hop", *, files: bool) -> None:
     print_json(answer)
 
 
-def _print_words(hop: "Hop", *, files: bool) -> None:
+def _print_words(hop: "Hop", scripts: Sequence[str] | None, *, files: bool) -> None:
     from reprov.domain.entry import show
 
     for table in _package_tables(hop.packages):
@@ -61,6 +65,8 @@ def _print_words(hop: "Hop", *, files: bool) -> None:
     click.echo("packages: " + _sums([change.change for change in hop.packages]))
     click.echo("paths:    " + (", ".join(f"{human_count(count)} {change}" for change, count in _counts(hop).items() if count) or "none"))
     click.echo(labelled("services: ", hop.services))
+    if scripts is not None:
+        click.echo(f"scripts:  {human_count(len(scripts))} after the commit")
     click.echo(
         f"size:     {human_size(hop.size_before_bytes)} -> {human_size(hop.size_after_bytes)}, {human_size(hop.fetch_bytes)} to fetch"
     )

@@ -34,7 +34,7 @@ class StatusEntry:
 def parse_status(text: str, source: str) -> tuple[StatusEntry, ...]:
     """The packages of which files are in the tree. Raises `InvalidInput` with the line of a paragraph that misses a field."""
     found: list[StatusEntry] = []
-    for line, fields in _paragraphs(text):
+    for line, fields in paragraphs(text):
         try:
             state = fields["Status"].split()[2]
             if state in _GONE:
@@ -79,8 +79,8 @@ def owned_paths(
     return leaves(owned)
 
 
-def _paragraphs(text: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """Each paragraph's first line number and its single-line fields."""
+def paragraphs(text: str) -> Iterator[tuple[int, dict[str, str]]]:
+    """Each paragraph's first line number and its single-line fields, of others the first line."""
     fields: dict[str, str] = {}
     start = 1
     for number, line in enumerate(text.splitlines(), start=1):

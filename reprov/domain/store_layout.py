@@ -14,6 +14,8 @@ IDS = "ids"
 """Tables of stable ids of names that the library does not know, a file for each family."""
 LOCK = ".lock"
 TEMPORARY_PREFIX = ".tmp-"
+HOPS = "hops"
+"""Below a release, by the version of an earlier one: what changes from there, and the post-script of the way."""
 HOPS_KEPT = 5
 """Against how many earlier releases of a role a new one is compared at publishing."""
 
@@ -26,6 +28,11 @@ def tree_path(release: ReleaseId) -> str:
 def release_path(release: ReleaseId) -> str:
     """The folder whose release.json makes a release exist."""
     return f"{RELEASES}/{release.path}"
+
+
+def post_path(before: ReleaseId) -> str:
+    """The post-script of the way from an earlier release of the role, below a release."""
+    return f"{HOPS}/{before.version}/post"
 
 
 def build_path(release: ReleaseId) -> str:

@@ -12,33 +12,37 @@ from pathlib import Path
 
 from reprov.adapters.files import opened_directory
 from reprov.adapters.kept import immovable
+from reprov.adapters.labels import find_label_changes
 from reprov.adapters.mounts import MountWatch
 from reprov.adapters.release_reader import ReleaseFiles
 from reprov.adapters.rsync_program import installed_version
 from reprov.adapters.source import fetch_release
 from reprov.adapters.standing import read_standing
-from reprov.adapters.statcache import StatCache
 from reprov.adapters.survey import is_unchanged, survey
 from reprov.adapters.volumes import can_clone, room_of
 from reprov.domain.blockers import refuse
-from reprov.domain.comparison import Blocker, Change, compare
+from reprov.domain.comparison import Action, Blocker, Change, Comparison, compare
 from reprov.domain.data_devices import DataDevices, Proving
 from reprov.domain.entry import Entry, Kind, is_below, parent_of, show
 from reprov.domain.ground import find_ground
+from reprov.domain.kernels import keep_list
+from reprov.domain.labels import LabelChange, Labelling, label_in
 from reprov.domain.ownership import Owner, Promises
-from reprov.domain.placement import costs, find_placements
+from reprov.domain.placement import How, costs, find_placements
 from reprov.domain.plan import Plan, blockers_of_space
-from reprov.domain.release import ReleaseId
+from reprov.domain.release import CONTEXTS_NAME, ReleaseId
 from reprov.domain.rsync_version import OLDEST_VERSION, warning_of
 from reprov.domain.rule_usage import count_matches
 from reprov.domain.scan import Scan, Signature
 from reprov.domain.source import Source
 from reprov.domain.staying import Staying
 from reprov.domain.units import Op, find_swaps
-from reprov.errors import InvalidInput
+from reprov.errors import InvalidInput, Refused
 from reprov.events import Monitor, Note, phase
 from reprov.workflows import record
 from reprov.workflows.data_devices import find_data_devices
+from reprov.workflows.fallback import fallback_kernels
+from reprov.workflows.hot_fixes import judge_hot_fixes
 from reprov.workflows.merging import merge
 from reprov.workflows.node import Node, inspect_node
 from reprov.workflows.owners import OwnerSearch
@@ -53,6 +57,8 @@ class Prepared:
     target: ReleaseFiles
     installed: ReleaseFiles | None
     promised: Promises
+    kernels: str
+    """The list of the kernels that the node may fall back to, which are a part of that."""
     wanted: Mapping[str, Entry]
     """What the live tree is to be: the release's paths with what is merged."""
     contents: Mapping[str, bytes]
@@ -68,6 +74,15 @@ class Prepared:
     watch: MountWatch
     owner_search: OwnerSearch
     data: DataDevices
+    labels: tuple[LabelChange, ...] = ()
+    """What of the node's own gets another SELinux label."""
+
+    @property
+    def labels_to_set(self) -> set[bytes]:
+        """Every SELinux label that something new gets."""
+        entries = [placement.entry for placement in self.plan.placements if placement.how is not How.LINK]
+        entries += [change.after for change in self.plan.comparison.changes if change.after]
+        return {label for entry in entries if (label := label_in(entry.xattrs))} | {change.after for change in self.labels}
 
     def look_again(self, root_fd: int, linked: Mapping[str, Signature]) -> Scan:
         """The node as it is now, merged again; the live files in `linked` have been linked since, which moved their ctime."""
@@ -80,9 +95,10 @@ class Prepared:
             self.target.ownership,
             volumes=self.scan.volumes,
             fences=self.scan.fenced,
-            cache=StatCache(known.entries, {**known.signatures, **linked}),
+            cache=replace(known, signatures={**known.signatures, **linked}),
             promised=self.promised,
             base=_paths_of(self.installed),
+            labels=self.scan.labels,
         )
         return merge(root_fd, seen, self.target, self.installed).merged.scan
 
@@ -99,7 +115,15 @@ def choose_release(node: Node, role: str | None, version: str) -> ReleaseId:
 
 @contextmanager
 def prepared(
-    node: Node, source: Source, release: ReleaseId, folder: Path, monitor: Monitor, *, apply_chown: bool, proving: Proving = Proving.AUTO
+    node: Node,
+    source: Source,
+    release: ReleaseId,
+    folder: Path,
+    monitor: Monitor,
+    *,
+    apply_chown: bool,
+    proving: Proving = Proving.AUTO,
+    labelling: Labelling = Labelling.AUTO,
 ) -> Iterator[Prepared]:
     """Fetch the release's own files into `folder`, scan the node, and plan.
 
@@ -107,14 +131,22 @@ def prepared(
     While the block lasts, the mount table is watched.
     """
     with phase(monitor, "release", f"Fetching the files of {release}"), ThreadPoolExecutor(2) as beside:
-        fetching = beside.submit(fetch_release, source, release, folder, node.state.release_directory(release))
+        before = node.state.deployment().installed
+        fetching = beside.submit(fetch_release, source, release, folder, node.state.release_directory(release), before)
         installed = node.installed()
         if installed and installed.release.id != release:
-            beside.submit(lambda: installed.manifest_text)
+            beside.submit(getattr, installed, "manifest_text")
         cache = record.load_live(node, installed)
         fetching.result()
-        target = ReleaseFiles.load(folder, like=installed)
+        target = ReleaseFiles.load(folder, like=installed, local=node.local)
         _require_same(target, release)
+        if not target.labels and labelling is Labelling.ENABLED:
+            hint = "publish a tree with a policy, or leave --selinux at auto"
+            raise Refused(f"{release} has no SELinux policy, and so no labels", hint=hint)
+        if not target.labels and installed and installed.labels:
+            installed = replace(installed, local=None)
+            target = replace(target, like=installed)
+            cache = record.load_live(node, installed)
         files = len(target.manifest.entries)
     with MountWatch(node.root) as watch, opened_directory(node.root) as root_fd:
         data = find_data_devices(node, proving, monitor)
@@ -123,7 +155,8 @@ def prepared(
         ground = find_ground(watch.mounts, managed, target.manifest.entries, standing, data.by_mount_point(managed))
         scanned_at_ns = time.time_ns()
         with phase(monitor, "scan", "Reading the node", files=files) as progress:
-            promised = node.promises(installed)
+            kernels = keep_list(fallback_kernels(node.root, is_live=node.is_live))
+            promised = node.promises(installed, kernels=kernels)
             seen = survey(
                 root_fd,
                 target.manifest.entries,
@@ -133,6 +166,7 @@ def prepared(
                 cache=cache,
                 promised=promised,
                 base=_paths_of(installed),
+                labels=target.labels,
                 progress=progress,
             )
         known = known_of(seen)
@@ -146,6 +180,7 @@ def prepared(
         clones = {volume: can_clone(node.root, volume) for volume in scan.volumes}
         placements = find_placements(swaps, comparison, wanted, scan, clones, merging.contents)
         needs = costs(placements, clones) if comparison.changes else {}
+        label_changes = _label_changes(root_fd, scan, wanted, target, installed if cache.labels else None)
         owner_search = OwnerSearch(merging.accounts, partial(Staying.in_upgrade, scan, wanted, comparison), watch.mounts)
         owners = owner_search.run(root_fd, monitor)
         blockers = (
@@ -165,6 +200,7 @@ def prepared(
             conflicts=merging.merged.conflicts,
             notes=merging.accounts.notes if merging.accounts else (),
             alternatives=merging.alternatives,
+            hot_fixes=judge_hot_fixes(root_fd, seen, installed, target, _replaced(comparison)),
             swaps=swaps,
             placements=placements,
             costs=needs,
@@ -178,6 +214,7 @@ def prepared(
             target,
             installed,
             promised,
+            kernels,
             wanted,
             merging.contents,
             seen,
@@ -187,12 +224,38 @@ def prepared(
             watch,
             owner_search,
             data,
+            label_changes,
         )
 
 
 def refuse_blocked(plan: Plan) -> None:
     """Raise `Refused` with the first blocker of a plan that has any."""
     refuse(plan.blockers, more=" (and {} more: see `reprov plan`)")
+
+
+def _label_changes(
+    root_fd: int, scan: Scan, wanted: Mapping[str, Entry], target: ReleaseFiles, installed: ReleaseFiles | None
+) -> tuple[LabelChange, ...]:
+    """What of the node's own the new policy labels otherwise than the installed one; with None, of all that has no label.
+
+    That is a node which had no labels when it was last looked at, or of which nobody knows any more.
+    """
+    if not target.labels:
+        return ()
+    if installed and installed.release.files.get(CONTEXTS_NAME) == target.release.files[CONTEXTS_NAME]:
+        return ()
+    # Add-only directories of the release have been entered: what is in them is listed itself.
+    paths = [
+        (path, scan.kind_at(path) is Kind.DIR and (verdict.owner is Owner.KEEP or path not in wanted))
+        for path, verdict in scan.verdicts.items()
+        if path not in scan.fenced
+    ]
+    return find_label_changes(root_fd, paths, installed.contexts if installed else None, target.contexts)
+
+
+def _replaced(comparison: Comparison) -> set[str]:
+    """The paths whose content an upgrade replaces or removes."""
+    return {change.path for change in comparison.changes if change.action is not Action.METADATA}
 
 
 def _paths_of(release: ReleaseFiles | None) -> Collection[str]:
@@ -253,13 +316,14 @@ def plan_upgrade(
     *,
     apply_chown: bool = False,
     proving: Proving = Proving.AUTO,
+    labelling: Labelling = Labelling.AUTO,
     count_rules: bool = False,
 ) -> Plan:
     """The plan of an upgrade, with its blockers; nothing of the node is changed but the cache of what was read.
 
     With `count_rules` it says of every rule of the lists how many paths it matches.
     """
-    node = inspect_node(root)
+    node = inspect_node(root, labelling)
     if node.state.is_interrupted():
         monitor.emit(
             Note("a change of this node was interrupted; `reprov recover` finishes or undoes it, and this plan may then be another")
@@ -267,7 +331,7 @@ def plan_upgrade(
     release = choose_release(node, role, version)
     with (
         tempfile.TemporaryDirectory(prefix="reprov-") as folder,
-        prepared(node, source, release, Path(folder), monitor, apply_chown=apply_chown, proving=proving) as ready,
+        prepared(node, source, release, Path(folder), monitor, apply_chown=apply_chown, proving=proving, labelling=labelling) as ready,
     ):
         if not count_rules:
             return ready.plan

@@ -7,8 +7,10 @@ from pathlib import Path
 from reprov.adapters import candidate as look
 from reprov.adapters import pristine_archive, release_files
 from reprov.adapters.files import opened_directory, scan_tree
+from reprov.adapters.labels import read_contexts
 from reprov.adapters.library import Library
-from reprov.adapters.package_database import STATUS, read_packages
+from reprov.adapters.package_database import read_packages
+from reprov.adapters.package_tree import PACKAGE_DATABASES, read_package_tree
 from reprov.adapters.place import Placed, place_tree
 from reprov.adapters.pool import Pool
 from reprov.adapters.store import Store
@@ -17,10 +19,15 @@ from reprov.domain import store_layout as layout
 from reprov.domain.account_files import ACCOUNT_PATHS
 from reprov.domain.alternatives import ADMIN_DIRECTORY
 from reprov.domain.entry import Kind, parent_of, show
+from reprov.domain.file_contexts import FileContexts
+from reprov.domain.fragment import Fragment
+from reprov.domain.hop_script import PackageTree, post_script_between
+from reprov.domain.labels import label_entries
 from reprov.domain.manifest import Manifest
 from reprov.domain.ownership import Owner, Ownership
 from reprov.domain.packages import PackageSet
-from reprov.domain.release import MANIFEST_NAME, PACKAGES_NAME, Release, ReleaseId
+from reprov.domain.post_script_text import to_text
+from reprov.domain.release import CONTEXTS_NAME, MANIFEST_NAME, PACKAGES_NAME, Release, ReleaseId
 from reprov.domain.resolved_role import ResolvedRole
 from reprov.errors import InvalidInput, Refused
 from reprov.events import Monitor, Note, phase
@@ -73,6 +80,9 @@ def built(root: Path, release: ReleaseId) -> Candidate:
 def publish(root: Path, library: Path | None, candidate: Candidate, monitor: Monitor) -> Published:
     """Seal the tree into the store at `root`, which is made when it is missing; lists in `library` shadow others of their name."""
     lists = release_files.read_lists(Library.default(library), candidate.concerns)
+    fragments = release_files.read_fragments(Library.default(library), candidate.role.post_scripts if candidate.role else ())
+    for fragment in fragments:
+        fragment.render(None, candidate.id, ())  # a mistake in it is to show now, not with the first hop
     ownership = release_files.ownership_of(lists)
     look.check_before_scan(candidate.tree, root)
     store = Store.created(root)
@@ -88,16 +98,25 @@ def publish(root: Path, library: Path | None, candidate: Candidate, monitor: Mon
         packages = read_packages(candidate.tree, family, manifest, monitor)
         _note_foreign_database(manifest, ownership, monitor)
         pristine = _pack_merged(candidate.tree, manifest, ownership)
-        placed = _place(store, candidate, manifest, monitor)
+        contexts = _contexts_of(candidate.tree)
+        scripts = read_package_tree(candidate.tree, manifest.entries)
+        placed = _place(store, candidate, manifest, monitor)  # without labels: the server's own policy is another one
+        manifest = Manifest(label_entries(manifest.entries, contexts)) if contexts else manifest
         earlier = store.releases(candidate.id.role)
         files = {
             MANIFEST_NAME: release_files.compress(manifest),
             PACKAGES_NAME: packages.to_json().encode(),
             pristine_archive.NAME: pristine,
             **lists,
+            **release_files.texts_of(fragments),
         }
         if candidate.role:
             files[layout.ROLE_NAME] = candidate.role.to_json().encode()
+            files |= release_files.read_checks(candidate.tree.parent, candidate.role.checks)
+        if contexts:
+            files[CONTEXTS_NAME] = contexts.render().encode("utf-8", "surrogateescape")
+        hops = _hops(store, layout.hop_bases(earlier), _New(candidate.id, manifest, packages, scripts, fragments), monitor)
+        files |= hops.posts
         release = Release(
             id=candidate.id,
             serial=layout.next_serial(earlier),
@@ -107,7 +126,6 @@ def publish(root: Path, library: Path | None, candidate: Candidate, monitor: Mon
             filesystems=candidate.filesystems,
             files=release_files.digests(files),
         )
-        hops = _hops(store, layout.hop_bases(earlier), manifest, packages, monitor)
         temporary = store.root / layout.RELEASES / layout.temporary_name(candidate.id)
         release_files.write(temporary, {**files, **hops.files, layout.RELEASE_NAME: release.to_json().encode()})
         _seal(store, release, placed, monitor)
@@ -117,9 +135,28 @@ def publish(root: Path, library: Path | None, candidate: Candidate, monitor: Mon
 
 
 @dataclass(frozen=True, slots=True)
+class _New:
+    """What is compared with earlier releases."""
+
+    id: ReleaseId
+    manifest: Manifest
+    packages: PackageSet
+    scripts: PackageTree
+    fragments: tuple[Fragment, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class _Hops:
     bases: tuple[ReleaseId, ...]
     files: dict[str, bytes]
+    """What is there to be read."""
+    posts: dict[str, bytes]
+    """What a node fetches: the post-script of its own hop."""
+
+
+def _contexts_of(tree: Path) -> FileContexts | None:
+    with opened_directory(tree) as tree_fd:
+        return read_contexts(tree_fd)
 
 
 def _already(store: Store, release: ReleaseId) -> Refused:
@@ -134,14 +171,15 @@ def _clean(store: Store) -> None:
 
 def _note_foreign_database(manifest: Manifest, ownership: Ownership, monitor: Monitor) -> None:
     """Lists that are tried first may say more than they mean: /var/ covers what describes /usr."""
-    verdict = ownership.of(STATUS, is_dir=False)
-    if STATUS in manifest.entries and verdict.owner is not Owner.IMAGE and verdict.rule is not None:
-        monitor.emit(
-            Note(
-                f"{show(STATUS)} is {verdict.owner} ({verdict.rule.place}: {verdict.rule}), so a node will not know its packages: "
-                "name that directory with a minus before it"
+    for database in PACKAGE_DATABASES:
+        verdict = ownership.of(database, is_dir=False)
+        if database in manifest.entries and verdict.owner is not Owner.IMAGE and verdict.rule is not None:
+            monitor.emit(
+                Note(
+                    f"{show(database)} is {verdict.owner} ({verdict.rule.place}: {verdict.rule}), so a node will not know its packages: "
+                    "name that directory with a minus before it"
+                )
             )
-        )
 
 
 def _pack_merged(tree: Path, manifest: Manifest, ownership: Ownership) -> bytes:
@@ -165,15 +203,18 @@ def _place(store: Store, candidate: Candidate, manifest: Manifest, monitor: Moni
             return place_tree(manifest, tree_fd, target_fd, Pool(store_fd), linkable=candidate.role is not None, progress=progress)
 
 
-def _hops(store: Store, bases: tuple[Release, ...], manifest: Manifest, packages: PackageSet, monitor: Monitor) -> _Hops:
-    files: dict[str, bytes] = {}
+def _hops(store: Store, bases: tuple[Release, ...], new: _New, monitor: Monitor) -> _Hops:
+    hops = _Hops(tuple(base.id for base in bases), {}, {})
     with phase(monitor, "hops", "comparing with earlier releases") as progress:
-        for base in bases:
-            change = hop.between(store.manifest(base.id), manifest, store.packages(base.id), packages)
-            files[f"hops/{base.id.version}/packages.diff"] = change.packages_diff().encode()
-            files[f"hops/{base.id.version}/changed.list"] = change.changed_list().encode("ascii")
+        for base in hops.bases:
+            change = hop.between(store.manifest(base), new.manifest, store.packages(base), new.packages)
+            hops.files[f"{layout.HOPS}/{base.version}/packages.diff"] = change.packages_diff().encode()
+            hops.files[f"{layout.HOPS}/{base.version}/changed.list"] = change.changed_list().encode("ascii")
+            old = read_package_tree(store.tree(base))
+            post = post_script_between(base, new.id, old, new.scripts, change.contents, new.fragments)
+            hops.posts[layout.post_path(base)] = to_text(post).encode("utf-8", "surrogateescape")
             progress.advance(files=len(change.paths))
-    return _Hops(tuple(base.id for base in bases), files)
+    return hops
 
 
 def _seal(store: Store, release: Release, placed: Placed, monitor: Monitor) -> None:

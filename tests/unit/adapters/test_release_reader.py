@@ -7,10 +7,15 @@ from pathlib import Path
 import pytest
 
 from reprov.adapters.release_reader import ReleaseFiles
+from reprov.domain.check import Check, CheckKind
+from reprov.domain.fragment import Fragment
 from reprov.domain.manifest import Manifest
 from reprov.domain.ownership import Owner
 from reprov.domain.packages import Package, PackageSet
+from reprov.domain.post_script import PostScript, Step
+from reprov.domain.post_script_text import to_text
 from reprov.domain.release import MANIFEST_NAME, PACKAGES_NAME, Release, ReleaseId
+from reprov.domain.resolved_role import ResolvedRole
 from reprov.errors import InvalidInput, Refused
 from tests.builders import a_file, a_tree
 
@@ -137,3 +142,60 @@ def test_no_release_at_all(tmp_path: Path) -> None:
     with pytest.raises(Refused) as raised:
         ReleaseFiles.load(tmp_path)
     assert raised.value.message == f"{tmp_path}/release.json cannot be read: No such file or directory"
+
+
+POST = PostScript(
+    ReleaseId("base", "0.9"), ReleaseId("base", "1.0"), (Step("a.postinst", ("/bin/sh",), ("configure",), "#!/bin/sh\n\udcff"),)
+)
+HOPS = {f"hops/{version}/post": to_text(POST).encode("utf-8", "surrogateescape") for version in ("0.8", "0.9")}
+
+
+def test_the_post_script_of_the_hop_that_the_node_makes(tmp_path: Path) -> None:
+    publish(tmp_path, FILES | HOPS)
+    (tmp_path / "hops/0.8/post").unlink()
+    found = ReleaseFiles.load(tmp_path)
+    assert found.post_script(ReleaseId("base", "0.9")) == POST
+
+
+@pytest.mark.parametrize(
+    "before", [ReleaseId("base", "0.8"), ReleaseId("base", "0.7"), ReleaseId("other", "0.9")], ids=["not fetched", "not published", "of another role"]
+)  # fmt: skip
+def test_a_hop_without_a_post_script_of_its_own(tmp_path: Path, before: ReleaseId) -> None:
+    publish(tmp_path, FILES | HOPS)
+    (tmp_path / "hops/0.8/post").unlink()
+    assert ReleaseFiles.load(tmp_path).post_script(before) is None
+
+
+def test_a_post_script_that_release_json_does_not_vouch_for_is_none(tmp_path: Path) -> None:
+    publish(tmp_path, FILES | HOPS, listed=FILES)
+    assert ReleaseFiles.load(tmp_path).post_script(ReleaseId("base", "0.9")) is None
+
+
+def test_a_post_script_that_is_not_what_was_published_is_refused(tmp_path: Path) -> None:
+    publish(tmp_path, FILES | HOPS)
+    (tmp_path / "hops/0.9/post").write_text("rm -rf /\n")
+    with pytest.raises(Refused, match=r"^base 1.0: hops/0.9/post is not what was published "):
+        ReleaseFiles.load(tmp_path)
+
+
+def test_a_link_in_the_place_of_a_post_script_is_refused(tmp_path: Path) -> None:
+    publish(tmp_path, FILES | HOPS)
+    (tmp_path / "hops/0.9/post").unlink()
+    (tmp_path / "hops/0.9/post").symlink_to("nowhere")
+    with pytest.raises(Refused, match=r"^base 1.0: hops/0.9/post cannot be read"):
+        ReleaseFiles.load(tmp_path)
+
+
+def test_templates_of_post_scripts(tmp_path: Path) -> None:
+    found = ReleaseFiles.load(publish(tmp_path, FILES | {"post-scripts/50-x.sh.j2": b"echo {{ after }}\n"}))
+    assert found.fragments == (Fragment("50-x", "echo {{ after }}\n", "base 1.0: post-scripts/50-x.sh.j2"),)
+
+
+def test_the_checks_of_a_role_in_their_order(tmp_path: Path) -> None:
+    role = ResolvedRole(ReleaseId("base", "1.0"), None, "debian", "x", (), ("base",), (), (), ("z", "a"), ())
+    files = {**FILES, "role.json": role.to_json().encode(), "checks/a/test_a.py": b"", "checks/z": b"#!/bin/sh\n", "checks/zz": b"?"}
+    assert ReleaseFiles.load(publish(tmp_path / "1", files)).checks == (
+        Check("z", CheckKind.PROGRAM, "checks/z", ("/bin/sh",)),
+        Check("a", CheckKind.TESTINFRA, "checks/a", is_folder=True),
+    )
+    assert ReleaseFiles.load(publish(tmp_path / "2", FILES)).checks == ()

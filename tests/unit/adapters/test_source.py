@@ -101,6 +101,37 @@ def test_an_unknown_role_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     assert raised.value.hint == "it has no release of base"
 
 
+BEFORE = ReleaseId("base", "1.0")
+OF_THE_HOP = ("--include=/hops/", "--include=/hops/1.0/", "--include=/hops/1.0/post", "--exclude=/hops/1.0/*")
+
+
+@pytest.mark.parametrize(
+    ("before", "chosen"),
+    [
+        pytest.param(None, (), id="a node without a release"),
+        pytest.param(ReleaseId("other", "1.0"), (), id="a node of another role"),
+        pytest.param(BEFORE, OF_THE_HOP, id="the hop that the node makes, and of it what is run"),
+    ],
+)
+def test_of_the_hops_only_the_node_s_own_is_fetched(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, before: ReleaseId | None, chosen: tuple[str, ...]
+) -> None:
+    started = answering(monkeypatch, Answer())
+    fetch_release(DAEMON, RELEASE, tmp_path / "new", tmp_path / "known", before)
+    assert tuple(word for word in started[0] if "clude=" in word) == (*chosen, "--exclude=/hops/*")
+
+
+def test_a_release_that_is_known_travels_as_its_name_and_the_hop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("new", "known"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "release.json").write_text("{}")
+    (tmp_path / "known/manifest").write_text("x")
+    started = answering(monkeypatch, Answer())
+    fetch_release(DAEMON, RELEASE, tmp_path / "new", tmp_path / "known", BEFORE)
+    assert [word for word in started[0] if "clude=" in word] == ["--include=/release.json", *OF_THE_HOP, "--exclude=*"]
+    assert (tmp_path / "new/manifest").read_text() == "x"
+
+
 ENDINGS = {
     "refused": (
         Answer(5, stderr=b"@ERROR: max connections (2) reached\n"),

@@ -8,6 +8,8 @@ import pytest
 
 from reprov.domain.hop import Hop
 from reprov.domain.packages import PackageChange
+from reprov.domain.post_script import PostScript, Step
+from reprov.domain.release import ReleaseId
 from reprov.workflows import diff as workflow
 
 # The widest of the hop from Debian 12.0 to its security updates.
@@ -22,10 +24,13 @@ WIDE = (
 
 @pytest.fixture
 def differing(monkeypatch: pytest.MonkeyPatch, reprov: Callable[..., Any]) -> Callable[..., str]:
-    """Runs `reprov diff` where these packages and services differ."""
+    """Runs `reprov diff` where these packages and services differ, and these scripts run."""
 
-    def run(packages: tuple[PackageChange, ...], services: tuple[str, ...] = ()) -> str:
+    def run(packages: tuple[PackageChange, ...], services: tuple[str, ...] = (), scripts: tuple[str, ...] | None = None) -> str:
         hop = Hop(packages, {}, services, 10, 20, 5)
+        steps = tuple(Step(script, ("/bin/sh",), (), "") for script in scripts or ())
+        post = None if scripts is None else PostScript(None, ReleaseId("base", "1.1"), steps)
+        monkeypatch.setattr(workflow, "post_script_of", lambda *arguments: post)
         monkeypatch.setattr(workflow, "diff", lambda *arguments: hop)
         done = reprov("diff", "base", "1.0", "1.1", "--store", Path("/srv"))
         assert done.status == 0, done.stderr
@@ -69,3 +74,16 @@ def test_many_services_are_broken_into_lines(differing: Callable[..., str]) -> N
     shown = differing((), tuple(f"a-service-{number}.service" for number in range(20)))
     assert "\nservices: a-service-0.service, a-service-1.service, a-service-2.service,\n          a-service-3.service," in shown
     assert max(map(len, shown.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("scripts", "line"),
+    [
+        pytest.param(("a.postinst", "b.postinst"), "scripts:  2 after the commit", id="a hop that was foreseen"),
+        pytest.param((), "scripts:  0 after the commit", id="one without scripts"),
+        pytest.param(None, None, id="one that was not foreseen"),
+    ],
+)
+def test_how_many_scripts_run(differing: Callable[..., str], scripts: tuple[str, ...] | None, line: str | None) -> None:
+    found = [shown for shown in differing((), (), scripts).splitlines() if shown.startswith("scripts:")]
+    assert found == ([line] if line else [])

@@ -409,6 +409,7 @@ def test_diff_says_what_changes(two: Site) -> None:
         "packages: 1 upgraded",
         "paths: 4 replaced",
         "services: demo.service",
+        "scripts: 1 after the commit",
         "size: 5.4 kB -> 5.4 kB, 280 B to fetch",
     ]
 
@@ -417,6 +418,7 @@ def test_diff_answers_in_json(two: Site) -> None:
     found = json.loads(two.type("diff", "base", "1.1", "1.0", "--json", "--store", two.store).stdout)
     assert found["packages"] == [{"name": "dash", "arch": "amd64", "change": "downgraded", "before": "0.6", "after": "0.5"}]
     assert found["paths"] == {"created": 0, "replaced": 4, "metadata": 0, "deleted": 0}
+    assert found["scripts"] is None
     assert "files" not in found
 
 
