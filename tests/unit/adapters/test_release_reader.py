@@ -158,8 +158,13 @@ def test_the_post_script_of_the_hop_that_the_node_makes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "before", [ReleaseId("base", "0.8"), ReleaseId("base", "0.7"), ReleaseId("other", "0.9")], ids=["not fetched", "not published", "of another role"]
-)  # fmt: skip
+    "before",
+    [
+        pytest.param(ReleaseId("base", "0.8"), id="not fetched"),
+        pytest.param(ReleaseId("base", "0.7"), id="not published"),
+        pytest.param(ReleaseId("other", "0.9"), id="of another role"),
+    ],
+)
 def test_a_hop_without_a_post_script_of_its_own(tmp_path: Path, before: ReleaseId) -> None:
     publish(tmp_path, FILES | HOPS)
     (tmp_path / "hops/0.8/post").unlink()
