@@ -164,8 +164,10 @@ def plan(session: Session, source: str) -> None:
 
 def upgrade(session: Session, source: str) -> None:
     """The next tree is staged beside the live one, checked, and exchanged with it."""
-    with session.phase("upgrade 1.1", "Staged beside the live tree, checked, exchanged.") as phase:
-        said = session.run(f"reprov upgrade base 1.1 --from {source} --root {NODE}")
+    with session.phase(
+        "upgrade 1.1", "Staged beside the live tree, checked, exchanged; without scripts, so that every byte can be compared."
+    ) as phase:
+        said = session.run(f"reprov upgrade base 1.1 --no-post --from {source} --root {NODE}")
         _show_packages(session)
         phase.did(_found(r"is installed: (.+)", said))
 

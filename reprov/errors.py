@@ -47,6 +47,12 @@ class Refused(ReprovError):
     exit_code = ExitCode.REFUSED
 
 
+class HopFailed(ReprovError):
+    """What runs after a commit failed, and the node was rolled back."""
+
+    exit_code = ExitCode.ROLLED_BACK
+
+
 class NeedsAttention(ReprovError):
     """Neither the old nor the new state could be established; a person has to look."""
 

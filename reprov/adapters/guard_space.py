@@ -70,12 +70,16 @@ class GuardSpace:
         """The path by which this process reaches what the namespace has there."""
         return Path(f"/proc/{self.anchor_pid}/root", *path.parts[1:])
 
+    def in_group(self, argv: Sequence[str]) -> tuple[str, ...]:
+        """The command line that runs a program in the control group, in the machine's own namespace."""
+        return ("sh", "-euc", _ENTER, "sh", os.fspath(self.cgroup), *argv)
+
     def confined(self, argv: Sequence[str]) -> tuple[str, ...]:
         """The command line that runs a program in the space and in the root.
 
         Without CAP_SYS_RAWIO: else SCSI commands could be sent through a descriptor that is open for reading.
         """
-        enter = ("sh", "-euc", _ENTER, "sh", os.fspath(self.cgroup), "nsenter", f"--mount=/proc/{self.anchor_pid}/ns/mnt", "--")
+        enter = self.in_group(("nsenter", f"--mount=/proc/{self.anchor_pid}/ns/mnt", "--"))
         without_raw_io = ("setpriv", "--bounding-set", "-sys_rawio", "--")
         if self.root == Path("/"):
             return (*enter, "sh", "-euc", _IN_FOLDER, "sh", os.fspath(Path.cwd()), *without_raw_io, *argv)
@@ -84,6 +88,10 @@ class GuardSpace:
     def has(self, pid: int) -> bool:
         """Whether a process is in the control group."""
         return str(pid) in (self.cgroup / "cgroup.procs").read_text().split()
+
+    def crowd(self) -> int:
+        """How many processes are in the control group."""
+        return (self.cgroup / "cgroup.procs").read_bytes().count(b"\n")
 
     def kill(self) -> None:
         """End every process of the control group; returns when they are gone."""

@@ -15,7 +15,13 @@
     previous.record              its stat record
     returned/                    what a tree that is no release was when it came back
     promises/<role>/             the lists of roles that the node has left: what they kept stays kept
+    promises/@kernels/           the list of the kernels that it can fall back to
+    boot.json                    for which content of a kernel the node has made its initramfs
+    boot-default.json            what loader.conf had systemd-boot boot before a trial
     probing                      where scratch files may lie if its writer was killed
+    post/  post.old/             what follows the last commit, and the one before (adapters.post_state)
+    quarantine                   releases that the node was rolled back from
+    converge/  checks/           logs and results of the last convergence, and of the last checks
     plan.json  history.jsonl     the last plan that was carried out; one line per change of state
 """
 
@@ -95,12 +101,16 @@ class NodeState:
         """True when a change is in flight, but no process holds the lock: whoever began it is gone."""
         if self.deployment().state not in (IN_FLIGHT - {State.STAGED}) and self.journal() is None:
             return False
+        return not self.is_held()
+
+    def is_held(self) -> bool:
+        """True while somebody changes the node."""
         with (self.directory / "lock").open("a+") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
-                return False
-        return True
+                return True
+        return False
 
     def deployment(self) -> Deployment:
         """What the node knows of itself; a fresh value where reprov never was."""
@@ -210,6 +220,12 @@ class NodeState:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in keep_lists.items():
             write_durably(folder / Path(name).name, text)
+
+    def forget_promise(self, role: str) -> None:
+        """Remember no longer what was promised by that name."""
+        folder = self.directory / "promises" / role
+        if folder.is_dir():
+            shutil.rmtree(folder)
 
     def promises(self) -> dict[str, list[tuple[str, bytes]]]:
         """The lists of every role that the node has left, by role: (source, text)."""

@@ -9,10 +9,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from typing import TextIO
 
-from reprov.cli.tables import human_files, human_size, human_time
+from reprov.cli.tables import human_files, human_size, human_steps, human_time
 from reprov.errors import InvalidInput
 from reprov.events import EVENTS_FORMAT, Event, Monitor, Note, PhaseAdvanced, PhaseEnded, PhaseStarted
 
+_OF_STEPS = ("scripts", "native")
+"""Phases whose `files` are steps."""
 _EVENT_NAMES = {PhaseStarted: "phase_started", PhaseAdvanced: "phase_advanced", PhaseEnded: "phase_ended", Note: "note"}
 
 
@@ -77,7 +79,7 @@ def phase_line(ended: PhaseEnded) -> str:
     """What happened in a phase, in one line: "stage: 1,234 files, 56.7 MB in 3.2 s"."""
     amounts = []
     if ended.files:
-        amounts.append(human_files(ended.files))
+        amounts.append(human_steps(ended.files) if ended.phase in _OF_STEPS else human_files(ended.files))
     if ended.size_bytes:
         amounts.append(human_size(ended.size_bytes))
     took = human_time(ended.elapsed_s)

@@ -19,6 +19,7 @@ import click
 
 from reprov.cli.monitors import open_monitor
 from reprov.domain.data_devices import Proving
+from reprov.domain.labels import Labelling
 from reprov.errors import InvalidInput, ReprovError
 
 R = TypeVar("R")
@@ -80,6 +81,17 @@ prove = click.option(
     help="Prove that data devices are left alone: on the running system, always (with --root: the devices of this machine), or never.",
 )
 """Passes `proving: Proving`."""
+
+labels = click.option(
+    "--selinux",
+    "labelling",
+    type=click.Choice([item.value for item in Labelling]),
+    default=Labelling.AUTO.value,
+    show_default=True,
+    callback=lambda context, option, value: Labelling(value),
+    help="Set the release's SELinux labels: where the node has SELinux, in any case, or never.",
+)
+"""Passes `labelling: Labelling`."""
 
 yes = click.option("--yes", is_flag=True, help="Do it without asking.")
 """Passes `yes: bool`, for `confirm`."""

@@ -12,6 +12,7 @@ from reprov.cli.owner_text import owner_lines
 from reprov.cli.tables import Table, human_count, human_paths, human_size, print_json, print_table
 from reprov.domain.data_devices import Proving
 from reprov.domain.entry import is_below, show
+from reprov.domain.labels import Labelling
 from reprov.errors import ExitCode
 from reprov.events import Monitor
 
@@ -29,6 +30,7 @@ _LISTED = 12
 @click.option("--explain", "explained", metavar="PATH", help="Show only what would happen to PATH and below.")
 @options.apply_chown
 @options.prove
+@options.labels
 @click.option(
     "--show-rules",
     is_flag=True,
@@ -46,6 +48,7 @@ def plan(
     show_rules: bool,
     apply_chown: bool,
     proving: Proving,
+    labelling: Labelling,
     as_json: bool,
     monitor: Monitor,
 ) -> ExitCode:
@@ -57,7 +60,15 @@ def plan(
     from reprov.workflows.plan import plan_upgrade
 
     found = plan_upgrade(
-        root, Source.parse(source), role, version, monitor, apply_chown=apply_chown, proving=proving, count_rules=show_rules
+        root,
+        Source.parse(source),
+        role,
+        version,
+        monitor,
+        apply_chown=apply_chown,
+        proving=proving,
+        labelling=labelling,
+        count_rules=show_rules,
     )
     if as_json:
         print_json(found.to_fields())
@@ -90,6 +101,8 @@ def print_plan(found: "Plan", *, everything: bool) -> None:
     _print_conflicts(found)
     for note in (*found.notes, *found.alternatives):
         click.echo(f"{show(note.path)}: {note.text}")
+    for fix in found.hot_fixes:
+        click.echo(f"{fix.change.name}: {fix.text}")
     for fence in found.fences:
         click.echo(f"{show(fence.path)}: {fence.note}")
     _print_data(found)

@@ -8,6 +8,7 @@ from reprov.cli import options
 from reprov.cli.tables import human_time, print_json
 from reprov.domain.data_devices import Proving
 from reprov.domain.entry import show
+from reprov.domain.labels import Labelling
 from reprov.errors import ExitCode
 from reprov.events import Monitor
 
@@ -19,16 +20,21 @@ _NO_RELEASE = "the tree from before reprov"
 @click.option("--accept-changed", is_flag=True, help="Go back even to files that were changed since and cannot be fetched again.")
 @options.apply_chown
 @options.prove
+@options.labels
 @options.as_json
 @options.monitored
-def rollback(root: Path, accept_changed: bool, apply_chown: bool, proving: Proving, as_json: bool, monitor: Monitor) -> ExitCode:
+def rollback(
+    root: Path, accept_changed: bool, apply_chown: bool, proving: Proving, labelling: Labelling, as_json: bool, monitor: Monitor
+) -> ExitCode:
     """Go back to the tree before the last upgrade; the node's own files stay those of now.
 
     The previous tree is checked first. Rolling back twice is going forward again.
     """
     from reprov.workflows.rollback import rollback as roll_back_node
 
-    done = roll_back_node(root, accept_changed=accept_changed, apply_chown=apply_chown, proving=proving, monitor=monitor)
+    done = roll_back_node(
+        root, accept_changed=accept_changed, apply_chown=apply_chown, proving=proving, labelling=labelling, monitor=monitor
+    )
     if as_json:
         print_json(
             {

@@ -1,12 +1,16 @@
 """reprov status: what the node is, was, and is about to be."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from reprov.cli import options
-from reprov.cli.tables import print_json
+from reprov.cli.tables import human_steps, print_json
 from reprov.errors import ExitCode
+
+if TYPE_CHECKING:
+    from reprov.domain.post_progress import Progress
 
 
 @click.command()
@@ -17,7 +21,7 @@ def status(root: Path, as_json: bool) -> ExitCode:
     from reprov.workflows.status import status as status_of
 
     found = status_of(root)
-    deployment = found.deployment
+    deployment, after = found.deployment, found.after
     if as_json:
         print_json(
             {
@@ -30,6 +34,9 @@ def status(root: Path, as_json: bool) -> ExitCode:
                 "source": deployment.source,
                 "changed_at": deployment.changed_at,
                 "storage": found.storage or None,
+                "reboot": list(found.reboot),
+                "steps": {"done": len(after.done), "total": after.steps, "end": after.end or None} if after else None,
+                "quarantined": [item.to_fields() for item in found.quarantined],
             }
         )
         return ExitCode.DONE
@@ -43,8 +50,23 @@ def status(root: Path, as_json: bool) -> ExitCode:
     previous = deployment.previous or "not a release"
     click.echo(f"previous   {previous if deployment.has_previous else 'none'}")
     click.echo(f"source     {deployment.source}")
+    if after and (after.steps or after.end not in ("", "confirmed")):
+        click.echo(f"scripts    {_told(after)}")
+    for item in found.quarantined:
+        click.echo(f"refused    {item.release} since {item.since}: {item.reason}")
     if found.storage:
         click.echo(f"storage    {found.storage}")
+    for reason in found.reboot:
+        click.echo(f"reboot     {reason}")
     if found.interrupted:
         click.echo("interrupted: the next change, or `reprov recover`, finishes or undoes it")
     return ExitCode.DONE
+
+
+def _told(after: "Progress") -> str:
+    """What ran after the last commit, and how it ended."""
+    if after.end == "confirmed":
+        return human_steps(len(after.done))
+    if after.end:
+        return f"failed after {human_steps(len(after.done))}: {after.end}"
+    return f"{human_steps(len(after.done))} done, {after.steps} from the scripts of the release"

@@ -17,12 +17,14 @@ from reprov.adapters.chown import change_owners
 from reprov.adapters.discard import discard
 from reprov.adapters.files import apply_metadata
 from reprov.adapters.kept import OwnedByNode
+from reprov.adapters.labels import change_labels
 from reprov.adapters.locks import quiet_writers
 from reprov.adapters.mounts import MountWatch
 from reprov.adapters.node_state import INCOMING, LEFTOVER, PREVIOUS, STAGED, NodeState
 from reprov.adapters.volumes import Volumes
 from reprov.domain.entry import Entry, show
 from reprov.domain.journal import DirectoryChange, Journal, JournalOp, Side, Written
+from reprov.domain.labels import LabelChange
 from reprov.domain.owner_change import OwnerChange, with_changes
 from reprov.domain.scan import volume_holding
 from reprov.domain.units import Op, OpKind
@@ -43,6 +45,7 @@ class Exchange:
     directories: tuple[DirectoryChange, ...]
     written: tuple[Written, ...]
     owners: tuple[OwnerChange, ...] = ()
+    labels: tuple[LabelChange, ...] = ()
 
 
 def commit(
@@ -83,6 +86,7 @@ def commit(
                 if journal.owners:
                     move_owners(volumes, journal, monitor, forward=True)
                     window_s = time.monotonic() - started_at  # until now, files were not yet whose they are
+                change_labels(volumes.root_fd, journal.labels, forward=True)
                 volumes.sync()
                 check()
                 release_ballast(volumes)
@@ -146,6 +150,7 @@ def undo(
                 exchange.clear_marks(volumes, entry.op)
         set_directories([(change.path, change.before) for change in journal.directories], volumes)
         move_owners(volumes, journal, monitor, forward=False)
+        change_labels(volumes.root_fd, journal.labels, forward=False)
         volumes.sync()
         # Without it first, an undo that is begun anew would take what is released here for what the node has removed.
         state.drop_journal()
@@ -217,7 +222,7 @@ def _prepare(volumes: Volumes, transaction: str, todo: Exchange, owned: OwnedByN
             exchange.set_mark(volumes, entry.op, f"{transaction}:{index}")
     owners = {change.path: change for change in todo.owners}
     directories = tuple(item._replace(after=with_changes(item.after, owners.get(item.path))) for item in todo.directories)
-    return Journal(transaction, volume_names, tuple(ops), linked, todo.rebuilt, directories, todo.written, todo.owners)
+    return Journal(transaction, volume_names, tuple(ops), linked, todo.rebuilt, directories, todo.written, todo.owners, todo.labels)
 
 
 def _identified(volumes: Volumes, op: Op, live: Side | None, staged: Side | None) -> JournalOp:
@@ -302,6 +307,17 @@ def signals_held() -> Iterator[None]:
     except BaseException:
         void_held_signals()
         raise
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def signals_heard() -> Iterator[None]:
+    """While they are held, hear requests to stop for the block: also those that have come meanwhile."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD_SIGNALS)
+        yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 

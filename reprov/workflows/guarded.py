@@ -8,20 +8,19 @@ What a command has somebody else do, by systemd, cron, ssh or a container engine
 """
 
 import os
-import select
 import shlex
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
+from typing import IO
 
+from reprov.adapters.confined import run_confined
 from reprov.adapters.device_filter import DeviceFilter, Stopped, device_filter
 from reprov.adapters.device_hold import held, numbers_of
 from reprov.adapters.files import opened_directory
 from reprov.adapters.guard_askers import command_line, look_at, parent_of
 from reprov.adapters.guard_space import GuardSpace, guard_space
 from reprov.adapters.guard_wrappers import Wrappers, wrappers
-from reprov.adapters.run import CommandFailed, spawn
 from reprov.domain.disk_commands import intent_of, is_disk_command
 from reprov.domain.guard import Decision, Guarded, GuardedDevice, Refusal, Verdict, decide, guarded_of
 from reprov.domain.inventory import Inventory
@@ -67,34 +66,44 @@ class Guard:
         *,
         stdout_fd: int,
         stderr_fd: int,
+        stdin: IO[bytes] | None = None,
         extra_environment: Mapping[str, str] | None = None,
         timeout_s: float | None = None,
+        max_processes: int | None = None,
     ) -> int:
         """Run a command in the root to its end, and return its status (128 and the signal, as shells have it, when one ended it).
 
-        At the first refusal everything that it started is killed. Raises `DataGuarded` then, and `CommandFailed` (124) after the
-        time-out. What still runs when the command has ended is killed, too.
+        At the first refusal everything that it started is killed. Raises `DataGuarded` then, and `CommandFailed` (124 after the
+        time-out, 125 when there are more processes than allowed). What still runs when the command has ended is killed, too.
         """
         self._command = tuple(argv)
-        until = None if timeout_s is None else time.monotonic() + timeout_s
         seen = len(self.refusals)
-        with spawn(self._space.confined(argv), stdout=stdout_fd, stderr=stderr_fd, extra_environment=extra_environment) as process:
-            ended_fd = os.pidfd_open(process.pid)
-            try:
-                while process.poll() is None and len(self.refusals) == seen:
-                    if until is not None and time.monotonic() > until:
-                        raise CommandFailed(argv, 124, f"not finished within {timeout_s} s".encode())
-                    wait_s = _LOOK_AGAIN_S if self._asking.deliver() else _DELIVER_AGAIN_S
-                    select.select((self._asking.ask_fd, ended_fd), (), (), wait_s)
-                    self._look(process.pid)
-            finally:
-                os.close(ended_fd)
-                self._space.kill()
-            status = process.wait()
-        self._look(process.pid)
+        first = 0
+
+        def look(first_pid: int) -> float | None:
+            nonlocal first
+            first = first_pid
+            self._look(first_pid)
+            if len(self.refusals) > seen:
+                return None
+            return _LOOK_AGAIN_S if self._asking.deliver() else _DELIVER_AGAIN_S
+
+        status = run_confined(
+            self._space,
+            argv,
+            stdin=stdin,
+            stdout_fd=stdout_fd,
+            stderr_fd=stderr_fd,
+            extra_environment=extra_environment,
+            timeout_s=timeout_s,
+            max_processes=max_processes,
+            fds=(self._asking.ask_fd,),
+            look=look,
+        )
+        self._look(first)
         if len(self.refusals) > seen:
             raise DataGuarded(self.refusals[seen])
-        return 128 - status if status < 0 else status
+        return status
 
     def _look(self, first_pid: int) -> None:
         for pid in self._asking.asked():
@@ -137,10 +146,13 @@ class Guard:
 
 
 @contextmanager
-def guarded(inventory: Inventory, root: Path, *, rules: DataRules = NO_RULES) -> Iterator[Guard]:
+def guarded(
+    inventory: Inventory, root: Path, *, rules: DataRules = NO_RULES, prepare: Callable[[GuardSpace], None] = lambda space: None
+) -> Iterator[Guard]:
     """A guard over the data devices of an inventory, for commands that run in a node's root. It and all it started end with the block.
 
-    Raises `Refused` where the kernel cannot do it or a device cannot be guarded: nothing has been started then.
+    `prepare` may mount more in its space; that stays inside. Raises `Refused` where the kernel cannot do it or a device cannot be
+    guarded: nothing has been started then.
     """
     kept = guarded_of(inventory, rules)
     numbers = numbers_of(kept.devices)
@@ -150,5 +162,6 @@ def guarded(inventory: Inventory, root: Path, *, rules: DataRules = NO_RULES) ->
         with opened_directory(space.cgroup) as cgroup_fd:
             stopping = stack.enter_context(device_filter(cgroup_fd, numbers))
         asking = stack.enter_context(wrappers(space))
+        prepare(space)
         space.share_mounts()
         yield Guard(space, asking, stopping, kept, numbers)

@@ -8,11 +8,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from reprov.adapters.files import opened_directory
+from reprov.adapters.labels import local_contexts
 from reprov.adapters.mounts import filesystem_of, read_mounts, require_namespace_of_init
 from reprov.adapters.node_state import NodeState
 from reprov.adapters.release_reader import ReleaseFiles
 from reprov.domain.deployment import Deployment
 from reprov.domain.entry import show
+from reprov.domain.file_contexts import FileContexts
+from reprov.domain.kernels import FALLBACK
+from reprov.domain.labels import Labelling
 from reprov.domain.ownership import Ownership, Promises
 from reprov.errors import InvalidInput, NeedsAttention, Refused, ReprovError
 from reprov.events import Monitor
@@ -33,6 +38,8 @@ class Node:
 
     root: Path
     state: NodeState
+    local: FileContexts | None = None
+    """The SELinux rules that its operator has added to the policy; None for a node that gets no labels."""
 
     @property
     def is_live(self) -> bool:
@@ -49,22 +56,31 @@ class Node:
         deployment = self.state.deployment()
         return self.files_of(deployment) if deployment.installed else None
 
-    def promises(self, *others: ReleaseFiles | None) -> Promises:
-        """What the node was promised to keep: by these releases, and by the lists of every role that it has left."""
+    def promises(self, *others: ReleaseFiles | None, kernels: str | None = None) -> Promises:
+        """What the node was promised to keep: by these releases, and by the lists of every role that it has left.
+
+        `kernels` is the list of those that it may fall back to (`domain.kernels.keep_list`), in place of the one that it remembers.
+        """
         everything = [("no add-only list", b"- *\n")]
-        left = [Ownership.parse(lists, everything) for lists in self.state.promises().values()]
+        remembered = self.state.promises()
+        if kernels is not None:
+            remembered.pop(FALLBACK, None)
+        if kernels:
+            remembered[FALLBACK] = [(f"promises/{FALLBACK}", kernels.encode())]
+        left = [Ownership.parse(lists, everything) for lists in remembered.values()]
         return Promises([*(release.ownership for release in others if release), *left])
 
     def files_of(self, deployment: Deployment) -> ReleaseFiles:
         """The files of the installed release. Raises `Refused` when they were damaged."""
         assert deployment.installed is not None
-        return ReleaseFiles.load(self.state.release_directory(deployment.installed), may_cache=self.may_write)
+        return ReleaseFiles.load(self.state.release_directory(deployment.installed), may_cache=self.may_write, local=self.local)
 
 
-def inspect_node(root: Path) -> Node:
+def inspect_node(root: Path, labelling: Labelling = Labelling.AUTO) -> Node:
     """The node at a root, for looking only. Raises `Refused` for a directory that is not a root."""
     _require_root(root)
-    return Node(root, NodeState(root))
+    with opened_directory(root) as root_fd:
+        return Node(root, NodeState(root), local_contexts(root_fd, labelling, is_live=root == Path("/")))
 
 
 def require_root(purpose: str) -> None:
@@ -74,15 +90,18 @@ def require_root(purpose: str) -> None:
 
 
 @contextmanager
-def changing_node(root: Path, what: str, monitor: Monitor) -> Iterator[Node]:
+def changing_node(
+    root: Path, what: str, monitor: Monitor, labelling: Labelling = Labelling.AUTO, *, goes_on: bool = True
+) -> Iterator[Node]:
     """The node at a root, locked for one change, with whatever an earlier run left finished or undone first.
 
+    A phase after a commit that was interrupted is gone on with, unless the change takes that commit back (`goes_on`).
     Raises `Refused` when it is no root, not ours to change (not root, another mount namespace, read-only, overlay), or
     when another change is under way.
     """
     from reprov.workflows.recover import settle
 
-    node = inspect_node(root)
+    node = inspect_node(root, labelling)
     require_root("change a node")
     if node.is_live:
         require_namespace_of_init()
@@ -94,7 +113,7 @@ def changing_node(root: Path, what: str, monitor: Monitor) -> Iterator[Node]:
     _refuse_mounts_of_others(root)
     node.state.create()
     with node.state.locked(what):
-        settle(node, monitor)
+        settle(node, monitor, goes_on=goes_on)
         yield node
 
 

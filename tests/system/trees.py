@@ -161,6 +161,11 @@ def make_library(folder: Path, *, exclude: str = EXCLUDE, add_only: str = ADD_ON
     return folder
 
 
+_ROLES = Path(__file__).parents[2] / "roles"
+_SHIPPED = ("base", "ceph-osd", "compute")
+_UPDATES = ("updates", "security")
+
+
 class RealTrees(NamedTuple):
     """Two Debian trees that differ as two releases of a role do."""
 
@@ -218,8 +223,52 @@ packages:
   - grub-efi-amd64-bin
   - grub2-common
   - e2fsprogs
+  - lvm2
   - python3
 excludes: [base, identity, network, ssh, logs-and-caches]
+"""
+
+
+_SERVICE_ROLE = """\
+suite: bookworm
+repositories:
+  - {name: security, suite: bookworm-security, components: [main]}
+packages:
+  - systemd-sysv
+  - dbus
+  - libpam-systemd
+  - openssh-server
+  - cron
+  - udev
+  - kmod
+  - iproute2
+  - procps
+  - openssl
+  - rsync
+  - python3-click
+  - python3-rich
+  - python3-plumbum
+  - python3-jinja2
+  - python3-pyroute2
+  - python3-pyudev
+excludes: [base, identity, network, ssh, logs-and-caches]
+"""
+
+
+_DRACUT_ROLE = """\
+suite: bookworm
+repositories:
+  - {name: security, suite: bookworm-security, components: [main]}
+packages:
+  - systemd-sysv
+  - udev
+  - kmod
+  - linux-image-cloud-amd64
+  - dracut
+  - systemd-boot-efi
+  - zstd
+  - e2fsprogs
+excludes: [base]
 """
 
 
@@ -251,6 +300,36 @@ excludes: [base]
 """
 
 
+_CONVERGE_ROLE = """\
+suite: bookworm
+repositories:
+  - {name: security, suite: bookworm-security, components: [main]}
+packages:
+  - puppet-agent
+  - ruby-serverspec
+  - ansible-core
+  - git
+  - python3-testinfra
+  - python3-pytest
+  - python3-click
+  - python3-rich
+  - python3-plumbum
+  - python3-jinja2
+  - python3-pyroute2
+  - python3-pyudev
+excludes: [base]
+"""
+
+
+_SELINUX_ROLE = """\
+suite: bookworm
+repositories:
+  - {name: security, suite: bookworm-security, components: [main]}
+packages: [selinux-policy-default, selinux-basics, policycoreutils, semodule-utils, iputils-ping, openssl, perl, cron]
+excludes: [base]
+"""
+
+
 def real_trees() -> RealTrees:
     """The real trees, from the cache outside the checkout; built there, in a minute or two, by the first test that asks.
 
@@ -265,8 +344,18 @@ def ceph_trees() -> RealTrees:
 
 
 def boot_trees() -> RealTrees:
-    """Two that boot: with a kernel, an initramfs, systemd, GRUB for BIOS and EFI, and what runs a part of reprov."""
+    """Two that boot: with a kernel, an initramfs that knows LVM, systemd, GRUB for BIOS and EFI, and what runs a part of reprov."""
     return _cached(_BOOT_ROLE)
+
+
+def service_trees() -> RealTrees:
+    """Two whose systemd runs services, and what reprov runs on: for nodes that are booted in a container (nspawn_lab)."""
+    return _cached(_SERVICE_ROLE)
+
+
+def dracut_trees() -> RealTrees:
+    """Two that boot by systemd-boot, with an initramfs that dracut makes."""
+    return _cached(_DRACUT_ROLE)
 
 
 def rescue_trees() -> RealTrees:
@@ -274,16 +363,49 @@ def rescue_trees() -> RealTrees:
     return _cached(_RESCUE_ROLE)
 
 
+def converge_trees() -> RealTrees:
+    """Two with Puppet, Ansible, serverspec and testinfra, and what reprov runs on."""
+    return _cached(_CONVERGE_ROLE)
+
+
+def selinux_trees() -> RealTrees:
+    """Two with Debian's SELinux policy, and what rebuilds it."""
+    return _cached(_SELINUX_ROLE)
+
+
+def role_trees(role: str) -> RealTrees:
+    """Two releases of a role that reprov ships, without and with the updates of the day, as `reprov build` has left them.
+
+    Built when they are asked for first: some minutes for `base`, ten more for `compute`.
+    """
+    from reprov.events import NullMonitor
+    from reprov.workflows.build import Wanted, build
+
+    definitions = sorted(path for name in _SHIPPED for path in (_ROLES / name).rglob("*") if path.is_file())
+    key = hashlib.sha256(b"".join(path.read_bytes() for path in definitions)).hexdigest()[:12]
+    store = Path("~/.cache/reprov/tests").expanduser() / f"roles-{key}"
+    with _locked(store):
+        for wanted in (
+            Wanted("base", "1.0", skipped_repositories=_UPDATES),
+            Wanted(role, "1.0", parent_version="1.0" if role != "base" else None, skipped_repositories=_UPDATES),
+            Wanted(role, "1.1", from_version="1.0"),
+        ):
+            if not (store / "build" / wanted.role / wanted.version / "role.json").is_file():
+                build(store, None, wanted, NullMonitor())
+    return RealTrees(*(store / "build" / role / version / "tree" for version in ("1.0", "1.1")))
+
+
 def _cached(role: str) -> RealTrees:
     key = hashlib.sha256(role.encode()).hexdigest()[:12]
     cache = Path("~/.cache/reprov/tests").expanduser()
     done = cache / f"trees-{key}"
-    with _locked(cache):
-        if not done.is_dir():
-            work = cache / f"building-{key}"
-            shutil.rmtree(work, ignore_errors=True)
-            _build(work, role)
-            work.rename(done)
+    if not done.is_dir():  # it appears as a whole: whoever needs it does not wait for those who build others
+        with _locked(cache):
+            if not done.is_dir():
+                work = cache / f"building-{key}"
+                shutil.rmtree(work, ignore_errors=True)
+                _build(work, role)
+                work.rename(done)
     return RealTrees(done / "build/real/1.0/tree", done / "build/real/1.1/tree")
 
 

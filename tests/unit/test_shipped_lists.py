@@ -43,14 +43,14 @@ OWNERS = {
     IMAGE: """
         usr/ usr/bin/true usr/lib/modules/6.1.0/kernel etc/ boot/ boot/vmlinuz-6.1.0 opt/x etc/ld.so.cache usr/lib/udev/hwdb.bin
         var/lib/dpkg/ var/lib/dpkg/status var/lib/dpkg/info/bash.list var/lib/dpkg/alternatives/awk var/lib/apt/extended_states
-        var/lib/ucf/registry var/lib/pam/auth var/cache/debconf/config.dat var/cache/debconf/config.dat-old
-        var/lib/rpm/rpmdb.sqlite var/lib/dnf/history.sqlite usr/lib/sysimage/rpm/rpmdb.sqlite
+        var/lib/ucf/registry var/lib/pam/auth var/cache/debconf/config.dat
+        var/lib/rpm var/lib/rpm/ var/lib/rpm/rpmdb.sqlite var/lib/dnf/history.sqlite usr/lib/sysimage/rpm/rpmdb.sqlite
         var/lib/systemd/deb-systemd-helper-enabled/cron.service.dsh-also var/lib/systemd/deb-systemd-user-helper-masked/
     """,
     ADD_ONLY: """
         root/ root/.bashrc usr/local/ usr/local/bin/x var/ var/lib/ var/log/ var/log/syslog var/lib/private/
         etc/passwd- etc/shadow- etc/subgid- etc/security/opasswd var/lib/dhcp/dhclient.leases var/spool/cron/crontabs/ann
-        var/cache/debconf/passwords.dat var/lib/NetworkManager/secret_key
+        var/cache/debconf/passwords.dat var/cache/debconf/config.dat-old var/lib/NetworkManager/secret_key
     """,
     MERGE: """
         etc/pam.d/common-auth etc/apt/sources.list etc/ssh/ etc/ssh/moduli etc/ssh/sshd_config etc/ssh/sshd_config.d/50.conf

@@ -13,6 +13,7 @@ from reprov.domain.data_devices import DataDevices, Proving
 from reprov.domain.entry import Entry
 from reprov.domain.fences import Fence
 from reprov.domain.inventory import DeviceRef, Inventory
+from reprov.domain.labels import Labelling
 from reprov.domain.ownership import Ownership
 from reprov.domain.plan import Plan
 from reprov.domain.protected import Protected
@@ -30,7 +31,7 @@ def planned(monkeypatch: pytest.MonkeyPatch, reprov: Callable[..., Any], tmp_pat
     """Runs `reprov plan base 1.1` where this plan comes out."""
 
     def run(found: Plan | Exception, *words: str) -> Any:
-        def plan_upgrade(*arguments: object, apply_chown: bool, proving: Proving, count_rules: bool) -> Plan:
+        def plan_upgrade(*arguments: object, apply_chown: bool, proving: Proving, labelling: Labelling, count_rules: bool) -> Plan:
             assert arguments[0] == tmp_path
             if isinstance(found, Exception):
                 raise found

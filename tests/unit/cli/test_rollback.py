@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from reprov.domain.data_devices import Proving
+from reprov.domain.labels import Labelling
 from reprov.domain.release import ReleaseId
 from reprov.errors import Refused
 from reprov.workflows import rollback as workflow
@@ -21,8 +22,9 @@ def rolling(monkeypatch: pytest.MonkeyPatch, reprov: Callable[..., Any], tmp_pat
     """Runs `reprov rollback` where this comes out."""
 
     def run(found: RolledBack | Exception, *words: str, accepting: bool = False) -> Any:
-        def rollback(root: Path, *, accept_changed: bool, apply_chown: bool, proving: Proving, monitor: object) -> RolledBack:
+        def rollback(root: Path, *, accept_changed: bool, apply_chown: bool, proving: Proving, **others: object) -> RolledBack:
             assert (root, accept_changed, apply_chown, proving) == (tmp_path, accepting, False, Proving.AUTO)
+            assert others["labelling"] is Labelling.AUTO
             if isinstance(found, Exception):
                 raise found
             return found

@@ -2,13 +2,19 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from reprov.adapters.node_state import NodeState
+from reprov.adapters.post_state import PostState
 from reprov.domain.deployment import Deployment, State
+from reprov.domain.journal import Journal
+from reprov.domain.post_progress import Done, Progress
+from reprov.domain.post_script import PostScript
+from reprov.domain.quarantine import Quarantined
 from tests.builders import ONE, TWO
 from tests.proofs import a_hop_proof
 
@@ -70,6 +76,9 @@ def test_json(reprov: Callable[..., Any], tmp_path: Path) -> None:
         "source": "/srv",
         "changed_at": AT,
         "storage": None,
+        "reboot": [],
+        "steps": None,
+        "quarantined": [],
     }
 
 
@@ -109,3 +118,34 @@ def test_looking_changes_nothing(reprov: Callable[..., Any], tmp_path: Path) -> 
     reprov("status", "--root", tmp_path)
     reprov("history", "--root", tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+PROGRESS = Progress("t", "", True, 3, 0, (Done("a.postinst", 0.1, False), Done("b.postinst", 0.1, True)))
+
+
+@pytest.mark.parametrize(
+    ("state", "end", "text"),
+    [
+        pytest.param(
+            State.COMMITTED,
+            "",
+            "scripts    2 steps done, 3 from the scripts of the release\n"
+            "interrupted: the next change, or `reprov recover`, finishes or undoes it\n",
+            id="interrupted between two scripts",
+        ),
+        pytest.param(State.CONFIRMED, "confirmed", "scripts    2 steps\n", id="confirmed"),
+        pytest.param(State.ROLLED_BACK, "c.postinst failed", "scripts    failed after 2 steps: c.postinst failed\n", id="rolled back"),
+    ],
+)
+def test_what_ran_after_the_commit(reprov: Callable[..., Any], tmp_path: Path, state: State, end: str, text: str) -> None:
+    node = a_node(tmp_path, replace(COMMITTED, state=state))
+    NodeState(node).write_journal(Journal("t", ("",), (), (), (), ()))
+    NodeState(node).finish_journal()
+    PostState(NodeState(node).directory).begin(PostScript(ONE, TWO), replace(PROGRESS, end=end))
+    assert reprov("status", "--root", node).stdout.removeprefix(TEXTS["installed, with a way back"][1].replace("committed", state)) == text
+
+
+def test_a_release_in_quarantine(reprov: Callable[..., Any], tmp_path: Path) -> None:
+    node = a_node(tmp_path, COMMITTED)
+    PostState(NodeState(node).directory).quarantine(Quarantined(TWO, AT, "x.postinst failed"))
+    assert reprov("status", "--root", node).stdout.endswith(f"refused    base 1.1 since {AT}: x.postinst failed\n")

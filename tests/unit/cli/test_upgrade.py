@@ -8,13 +8,16 @@ from typing import Any
 
 import pytest
 
+from reprov.domain.collected import Collected
 from reprov.domain.data_devices import Proving
 from reprov.domain.deployment import State
+from reprov.domain.labels import Labelling
 from reprov.domain.merge import Conflict
 from reprov.domain.plan import Plan
 from reprov.domain.source import Source
-from reprov.errors import NeedsAttention, ProofFailed, Refused, ReprovError
+from reprov.errors import HopFailed, NeedsAttention, ProofFailed, Refused, ReprovError
 from reprov.workflows import upgrade as workflow
+from reprov.workflows.after_commit import Finished
 from reprov.workflows.upgrade import Upgraded
 from tests.builders import a_file, a_plan, a_tree
 from tests.proofs import a_hop_proof
@@ -42,8 +45,12 @@ def upgrading(monkeypatch: pytest.MonkeyPatch, reprov: Callable[..., Any], tmp_p
     return run
 
 
-def upgraded(plan: Plan = PLAN, state: State | None = State.COMMITTED) -> Upgraded:
-    return Upgraded(plan, state, 0.0093)
+def upgraded(plan: Plan = PLAN, state: State | None = State.CONFIRMED, after: Finished | None = None) -> Upgraded:
+    return Upgraded(plan, state, 0.0093, after)
+
+
+def ran_scripts(steps: int, *reboot_wanted_by: str) -> Finished:
+    return Finished(steps, 2.54, reboot_wanted_by, Collected())
 
 
 def in_conflict(*beside: str) -> Plan:
@@ -70,6 +77,16 @@ ANSWERS = {
         ("1.1", "--stage-only"),
         "base 1.1 is staged; `reprov upgrade` without --stage-only exchanges it\n",
     ),
+    "installed, and nothing was to run": (
+        upgraded(after=ran_scripts(0)),
+        ("1.1",),
+        "base 1.1 is installed: 1 path by 1 exchange in 9 ms, 2.0 kB fetched\n",
+    ),
+    "installed, and scripts ran": (
+        upgraded(after=ran_scripts(1)),
+        ("1.1",),
+        "base 1.1 is installed: 1 path by 1 exchange in 9 ms, 2.0 kB fetched\nafter it: 1 step in 2.5 s\n",
+    ),
     "nothing to do": (upgraded(NOTHING), ("1.1",), "base 1.1: nothing to do\n"),
     "nothing to stage": (upgraded(NOTHING), ("1.1", "--stage-only"), "base 1.1: nothing to do\n"),
 }
@@ -81,17 +98,27 @@ def test_one_line_says_what_was_done(upgrading: Callable[..., Any], found: Upgra
     assert (done.status, done.stdout, done.stderr) == (0, text, "")
 
 
+def test_a_reboot_that_is_wanted_is_told_by_the_status_too(upgrading: Callable[..., Any]) -> None:
+    done = upgrading(upgraded(after=ran_scripts(3, "linux.postinst", "dbus.postinst")), "1.1")
+    assert (done.status, done.stdout.splitlines()[1:]) == (
+        100,
+        ["after it: 3 steps in 2.5 s", "reboot wanted by linux.postinst, dbus.postinst"],
+    )
+
+
 def test_json(upgrading: Callable[..., Any]) -> None:
     assert json.loads(upgrading(upgraded(), "1.1", "--json").stdout) == {
         "role": "base",
         "version": "1.1",
-        "state": "committed",
+        "state": "confirmed",
         "changed_paths": 1,
         "exchanges": 1,
         "fetched_bytes": 2000,
         "mixed_s": 0.0093,
         "conflicts": [],
         "storage": None,
+        "steps": 0,
+        "reboot_wanted_by": [],
     }
 
 
@@ -103,6 +130,8 @@ def test_json_of_a_node_that_never_had_to_be_changed(upgrading: Callable[..., An
     ("words", "role", "stage_only"),
     [
         pytest.param(("1.1", "--apply-chown"), None, False, id="files may follow their accounts"),
+        pytest.param(("1.1", "--no-post"), None, False, id="without scripts"),
+        pytest.param(("1.1", "--retry"), None, False, id="to be tried again"),
         pytest.param(("1.1",), None, False, id="a version alone"),
         pytest.param(("base", "1.1"), "base", False, id="role and version"),
         pytest.param(("1.1", "--stage-only"), None, True, id="to be staged only"),
@@ -111,7 +140,8 @@ def test_json_of_a_node_that_never_had_to_be_changed(upgrading: Callable[..., An
 )
 def test_what_the_workflow_is_told(upgrading: Any, tmp_path: Path, words: tuple[str, ...], role: str | None, stage_only: bool) -> None:
     upgrading(upgraded(), *words)
-    options = {"stage_only": stage_only, "apply_chown": "--apply-chown" in words, "proving": Proving.AUTO}
+    flags = {"apply_chown": "--apply-chown" in words, "no_post": "--no-post" in words, "retry": "--retry" in words}
+    options = {"stage_only": stage_only, **flags, "proving": Proving.AUTO, "labelling": Labelling.AUTO}
     assert upgrading.seen == [((tmp_path, Source.parse("/srv"), role, "1.1"), options)]
 
 
@@ -124,6 +154,7 @@ def test_a_proof_is_asked_for_and_told(upgrading: Any) -> None:
 ERRORS = {
     "failed, and the node is as it was": (ReprovError("staging failed", hint="again"), 1),
     "refused": (Refused("another change is under way"), 4),
+    "rolled back": (HopFailed("x.postinst failed with status 1; base 1.0 is back"), 5),
     "neither old nor new": (NeedsAttention("could not be undone"), 6),
     "upgraded, and data is not proved to be untouched": (ProofFailed("DATA PROOF FAILED"), 7),
 }

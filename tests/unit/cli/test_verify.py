@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from reprov.domain.labels import Labelling
+from reprov.domain.packages import PackageChange
 from reprov.errors import Refused
 from reprov.workflows import verify as workflow
 from reprov.workflows.verify import Drift, Verified
@@ -24,8 +26,8 @@ def verifying(monkeypatch: pytest.MonkeyPatch, reprov: Callable[..., Any], tmp_p
     """Runs `reprov verify` where this comes out."""
 
     def run(found: Verified | Exception, *words: str, reading_all: bool = False) -> Any:
-        def verify(root: Path, *, deep: bool, monitor: object) -> Verified:
-            assert (root, deep) == (tmp_path, reading_all)
+        def verify(root: Path, *, deep: bool, labelling: Labelling, monitor: object) -> Verified:
+            assert (root, deep, labelling) == (tmp_path, reading_all, Labelling.AUTO)
             if isinstance(found, Exception):
                 raise found
             return found
@@ -58,9 +60,22 @@ def test_drift_is_listed_by_package_and_told_by_the_status(verifying: Callable[.
 def test_json(verifying: Callable[..., Any], drift: tuple[Drift, ...], status: int) -> None:
     done = verifying(Verified(ONE, 7, drift), "--json")
     rows = [{"path": "/usr/bin/sh", "drift": "changed", "reason": "content differs", "package": "dash"}] if drift else []
-    assert (done.status, json.loads(done.stdout)) == (status, {"role": "base", "version": "1.0", "paths": 7, "drift": rows})
+    assert (done.status, json.loads(done.stdout)) == (status, {"role": "base", "version": "1.0", "paths": 7, "packages": [], "drift": rows})
 
 
 def test_a_node_that_reprov_did_not_install(verifying: Callable[..., Any]) -> None:
     done = verifying(Refused("this node was not installed by reprov"))
     assert (done.status, done.stderr) == (4, "reprov: this node was not installed by reprov\n")
+
+
+def test_packages_that_were_changed_by_hand_come_first(verifying: Callable[..., Any]) -> None:
+    fixes = (PackageChange("dash", "amd64", "upgraded", "1", "2"), PackageChange("vim", "amd64", "added", "", "9"))
+    done = verifying(Verified(ONE, 3, DRIFT[:1], fixes))
+    assert done.stdout.splitlines()[:4] == [
+        "PACKAGE  BY HAND   RELEASE  NODE",
+        "dash     upgraded  1        2",
+        "vim      added     -        9",
+        "",
+    ]
+    answer = json.loads(verifying(Verified(ONE, 3, DRIFT[:1], fixes), "--json").stdout)["packages"]
+    assert answer[1] == {"name": "vim", "arch": "amd64", "change": "added", "before": "", "after": "9"}

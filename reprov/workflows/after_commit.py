@@ -1,0 +1,328 @@
+"""Committed -> confirmed, or rolled back: what runs on a node after its commit, in the order of `_carry_out`.
+
+Everything that this needs is loaded before the commit: afterwards, the files of the running interpreter may be others.
+"""
+
+import os
+import time
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from reprov.adapters.debian_database import read_debian_tree
+from reprov.adapters.files import opened_directory, read_at
+from reprov.adapters.kept_watch import KeptWatch, read_kept, write_kept
+from reprov.adapters.post_state import PostState
+from reprov.adapters.program_covers import MountSpace
+from reprov.adapters.proof import boot_id
+from reprov.adapters.root_view import RootView
+from reprov.adapters.step_files import StepFiles
+from reprov.adapters.step_runner import StepRunner
+from reprov.adapters.step_space import RunStep, live_space, require_space, root_space
+from reprov.adapters.step_wrappers import cover_services
+from reprov.adapters.survey import OWN_DIRECTORY
+from reprov.adapters.times import put_times_back
+from reprov.adapters.volumes import opened_volumes
+from reprov.domain.collected import Collected
+from reprov.domain.data_devices import Proving
+from reprov.domain.deployment import State
+from reprov.domain.entry import Kind
+from reprov.domain.kept_paths import kept_tops
+from reprov.domain.late_triggers import late_trigger_steps
+from reprov.domain.native_work import PROGRAMS, NativeFacts, native_steps
+from reprov.domain.ownership import SHARED
+from reprov.domain.post_progress import Done, Progress
+from reprov.domain.post_script import PostScript, ServiceFact, Step
+from reprov.domain.quarantine import Quarantined
+from reprov.domain.release import ReleaseId
+from reprov.domain.scan import Scan
+from reprov.errors import HopFailed, NeedsAttention, ReprovError
+from reprov.events import Monitor, Note, phase
+from reprov.workflows.commit import signals_heard, signals_held, void_held_signals
+from reprov.workflows.data_devices import find_data_devices
+from reprov.workflows.guarded import guarded
+from reprov.workflows.node import Node, now
+from reprov.workflows.rollback import roll_back
+from reprov.workflows.services import settle_services, want_reboot
+
+_SYNC_AFTER_S: Final = 2.0
+"""A power cut costs what ran since the last sync: scripts are made to be run again."""
+_TRIGGER_ROUNDS: Final = 5
+_PROGRAM_FOLDERS: Final = ("usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin", "sbin", "bin")
+_MODULES: Final = "usr/lib/modules"
+_HIDE: Final = 'for place; do mount -n -t tmpfs -o ro,nosuid,nodev,noexec,mode=0700 reprov-hidden "$place"; done'
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What ran after a commit that is confirmed."""
+
+    steps: int
+    elapsed_s: float
+    reboot_wanted_by: tuple[str, ...]
+    collected: Collected
+
+    @property
+    def summary(self) -> str:
+        """In a line."""
+        return f"{self.steps} step{'' if self.steps == 1 else 's'} in {self.elapsed_s:.1f} s" if self.steps else "no script to run"
+
+
+def begin(node: Node, script: PostScript, seen: Scan, changed: Collection[str]) -> None:
+    """Write down, before a commit, what follows it; `changed` are the paths whose content it changes.
+
+    Raises `Refused` where it could not be run.
+    """
+    deployment = node.state.deployment()
+    post = PostState(node.state.directory)
+    post.begin(script, Progress(deployment.transaction, boot_id(), node.is_live, len(script.steps), time.time_ns()))
+    post.write_changed(changed)
+    write_kept(post.directory, kept_tops(seen))
+    if script.steps or script.works:
+        require_space()
+
+
+def pending(node: Node) -> Progress | None:
+    """The phase after the commit that made the live tree, when it is not over; None when nothing is left to do."""
+    progress = PostState(node.state.directory).progress()
+    if progress is None or progress.end or node.state.deployment().state is not State.COMMITTED:
+        return None
+    journal = node.state.journal() or node.state.previous_journal()
+    return progress if journal is not None and journal.transaction == progress.transaction else None
+
+
+def go_on(node: Node, monitor: Monitor) -> Finished:
+    """Do what follows a commit, from where it was left. The caller holds signals; here they are heard, and count as a failure.
+
+    Raises `HopFailed` when something fails and the node is rolled back, `NeedsAttention` when not even that is possible.
+    """
+    post = PostState(node.state.directory)
+    progress = pending(node)
+    assert progress is not None, "there is something to go on with"
+    watch: KeptWatch | None = None
+    try:
+        with signals_heard():
+            script = post.script()
+            progress = progress.taken_up(boot_id())
+            post.write_progress(progress)
+            if script.steps or script.works:
+                watch = KeptWatch(node.root, post.directory, read_kept(post.directory), is_live=node.is_live)
+            finished = _carry_out(node, post, script, progress, watch, monitor)
+        _confirm(node, post, finished)
+    except BaseException as error:
+        failure = _roll_back(node, post, progress, watch, error, monitor)
+        raise failure from (error if isinstance(error, Exception) else None)
+    return finished
+
+
+def _carry_out(node: Node, post: PostState, script: PostScript, progress: Progress, watch: KeptWatch | None, monitor: Monitor) -> Finished:
+    """Everything that follows a commit, one after the other. Raises `ReprovError` for the first thing that fails."""
+    began = time.monotonic()
+    if watch:
+        progress = _run_scripts(node, post, script, progress, watch, monitor)
+    _settle(node, post, progress.collected.services, monitor)
+    return Finished(len(progress.done), time.monotonic() - began, progress.reboot_wanted_by, progress.collected)
+
+
+def _settle(node: Node, post: PostState, facts: Sequence[ServiceFact], monitor: Monitor) -> None:
+    settled = settle_services(node.root, facts, post.changed(), monitor)
+    if settled.failed:
+        first = settled.failed[0]
+        raise ReprovError(f"{first.unit} {first.problem}", hint=f"journalctl -u {first.unit}")
+
+
+def _run_scripts(node: Node, post: PostState, script: PostScript, progress: Progress, watch: KeptWatch, monitor: Monitor) -> Progress:
+    journal = node.state.previous_journal()
+    volumes = journal.volumes if journal else ("",)
+    post.hold_ballast()
+    with _opened_runner(node, post, script, volumes, monitor) as runner:
+        run = _Run(node, post, progress, watch, runner, volumes)
+        with phase(monitor, "scripts", "Running scripts", files=len(script.steps)) as told:
+            for step in script.steps:
+                run.step(step)
+                told.advance(files=1)
+            for step in run.late_triggers(script):
+                run.step(step)
+                told.advance(files=1)
+        collected = run.progress.collected
+        native = native_steps((*script.works, *collected.works), collected.caches, _native_facts(node))
+        with phase(monitor, "native", "Updating caches", files=len(native)) as told:
+            for step in native:
+                run.step(step)
+                told.advance(files=1)
+    _put_times_back(node, progress.began_ns)
+    if problem := watch.identity_problem():
+        raise ReprovError(f"after all scripts the node is not itself any more: {problem}")
+    run.sync()
+    post.release_ballast()
+    return run.progress
+
+
+def _put_times_back(node: Node, since_ns: int) -> None:
+    """What scripts have written again as it was is no drift from the release."""
+    installed = node.installed()
+    if installed is None:
+        return
+    ownership, entries = installed.ownership, installed.manifest.entries
+    files = (entry for path, entry in entries.items() if entry.kind is Kind.FILE and ownership.of(path, is_dir=False).owner in SHARED)
+    with opened_directory(node.root) as root_fd:
+        put_times_back(files, since_ns, root_fd=root_fd)
+
+
+class _Run:
+    """Runs steps one after the other, and writes down how far it got."""
+
+    def __init__(
+        self, node: Node, post: PostState, progress: Progress, watch: KeptWatch, runner: StepRunner, volumes: Sequence[str]
+    ) -> None:
+        self.progress = progress
+        self._node = node
+        self._post = post
+        self._watch = watch
+        self._runner = runner
+        self._volumes = volumes
+        self._names = {item.script for item in progress.done}
+        self._synced_at = time.monotonic()
+
+    def step(self, step: Step) -> None:
+        """Run one, unless that was done before. Raises `ReprovError` when the hop fails by it."""
+        if step.script in self._names:
+            return
+        end = self._runner.run(step, len(self.progress.done) + 1)
+        if failure := end.failure(step):
+            raise ReprovError(failure, hint=f"{end.log} has what it said")
+        if problem := self._watch.problem():
+            raise ReprovError(f"{step.script}: {problem}", hint=f"{end.log} has what it said")
+        is_synced = time.monotonic() - self._synced_at > _SYNC_AFTER_S
+        if is_synced:
+            self.sync()
+        item = Done(step.script, end.elapsed_s, end.wants_reboot, end.collected, is_synced)
+        self._post.add_done(item)
+        self.progress = self.progress.with_done(item)
+        self._names.add(step.script)
+
+    def sync(self) -> None:
+        """Have everything on the disks."""
+        with opened_volumes(self._node.root, self._volumes) as volumes:
+            volumes.sync()
+        self._synced_at = time.monotonic()
+
+    def late_triggers(self, script: PostScript) -> Iterator[Step]:
+        """Steps for the triggers that scripts have activated and the post-script has no step for, until there is none left."""
+        for _ in range(_TRIGGER_ROUNDS):
+            activated = self.progress.collected.triggers
+            if not activated:
+                return
+            with opened_directory(self._node.root) as root_fd:
+                tree = read_debian_tree(partial(read_at, dir_fd=root_fd), str(self._node.root))
+            steps = late_trigger_steps(activated, tree, script.steps, self._names)
+            if not steps:
+                return
+            yield from steps
+
+
+@contextmanager
+def _opened_runner(node: Node, post: PostState, script: PostScript, volumes: Sequence[str], monitor: Monitor) -> Iterator[StepRunner]:
+    """The place where steps run: under the guard where the running system has data devices, in a sandbox with --root."""
+    opened: list[tuple[MountSpace, StepFiles]] = []
+
+    def prepare(space: MountSpace) -> None:
+        hidden = (os.fspath(Path(node.root, volume, OWN_DIRECTORY)) for volume in volumes)
+        space.run(("sh", "-euc", _HIDE, "sh", *(place for place in hidden if Path(place).is_dir())))
+        files = StepFiles.opened(space, script.steps)
+        opened.append((space, files))
+        cover_services(space)
+
+    def runner(run: RunStep) -> StepRunner:
+        ((space, files),) = opened
+        return StepRunner(space, files, run, post.directory)
+
+    try:
+        if not node.is_live:
+            with root_space(node.root, prepare) as run:
+                yield runner(run)
+            return
+        inventory = find_data_devices(node, Proving.AUTO, monitor).inventory
+        if inventory is None:
+            with live_space(prepare) as run:
+                yield runner(run)
+            return
+        with guarded(inventory, node.root, prepare=prepare) as guard:
+            yield runner(guard.run)
+    finally:
+        for _, files in opened:
+            os.close(files.trace_fd)
+
+
+def _native_facts(node: Node) -> NativeFacts:
+    with opened_directory(node.root) as root_fd:
+        view = RootView(root_fd)
+        programs = [name for name in PROGRAMS if any(view.is_program(f"{folder}/{name}") for folder in _PROGRAM_FOLDERS)]
+        kernels = [name for name in view.names(_MODULES) if view.status(f"{_MODULES}/{name}/modules.order") is not None]
+    return NativeFacts(programs, tuple(kernels), node.is_live)
+
+
+def _confirm(node: Node, post: PostState, finished: Finished) -> None:
+    deployment = node.state.deployment()
+    details: dict[str, object] = {"steps": finished.steps, "note": finished.summary} if finished.steps else {}
+    if finished.reboot_wanted_by:
+        details["reboot"] = finished.reboot_wanted_by
+        want_reboot(node.root, [f"{script} asked for it" for script in finished.reboot_wanted_by])
+    node.state.write_deployment(deployment.moved_to(State.CONFIRMED, now()), **details)
+    post.end("confirmed")
+    if deployment.installed:
+        post.lift_quarantine(deployment.installed)
+    void_held_signals()
+
+
+def _roll_back(
+    node: Node, post: PostState, progress: Progress, watch: KeptWatch | None, error: BaseException, monitor: Monitor
+) -> ReprovError:
+    """Take the commit back; gives the error that says so. Nothing that goes wrong beside it keeps the node from its rollback."""
+    reason, hint = _reason(error)
+    release, before = node.state.deployment().installed, node.state.deployment().previous
+    with signals_held():
+        with suppress(OSError):
+            post.release_ballast()
+        with suppress(OSError, ReprovError):
+            if release:
+                post.quarantine(Quarantined(release, now(), reason))
+        beyond: tuple[str, ...] = ()
+        if watch:
+            with suppress(OSError, ReprovError):
+                beyond = watch.restore()
+        for path in beyond:
+            monitor.emit(Note(f"{path} cannot be brought back"))
+        try:
+            roll_back(node, accept_changed=False, apply_chown=True, failed=progress, note=reason, monitor=monitor)
+        except (ReprovError, OSError) as second:
+            said = second.message if isinstance(second, ReprovError) else str(second)
+            return NeedsAttention(
+                f"{reason}; and the node could not be rolled back: {said}",
+                hint=second.hint if isinstance(second, ReprovError) and second.hint else "`reprov rollback` tries it again",
+            )
+        post.end(reason)
+        try:
+            _settle(node, post, (), monitor)
+        except (ReprovError, OSError) as third:
+            monitor.emit(Note(f"after the rollback: {third.message if isinstance(third, ReprovError) else third}"))
+    name = _name(before)
+    return HopFailed(f"{reason}; {name} is back", hint=f"{hint}; `reprov upgrade --retry` tries {release} again")
+
+
+def _reason(error: BaseException) -> tuple[str, str]:
+    """What went wrong, and where to look."""
+    if isinstance(error, ReprovError):
+        return error.message, error.hint or "`reprov history` says when"
+    if isinstance(error, OSError):
+        return f"what follows the commit failed: {error.strerror or error}", "`reprov history` says when"
+    if isinstance(error, Exception):
+        return f"what follows the commit failed: {type(error).__name__}: {error}", "this is a bug in reprov: report it"
+    return "somebody asked reprov to stop while scripts ran", "let it run to its end"
+
+
+def _name(release: ReleaseId | None) -> str:
+    return str(release) if release else "the tree from before reprov"
