@@ -1,16 +1,22 @@
 """reprov rollback: the previous tree comes back."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from reprov.cli import options
+from reprov.cli.afterwards import told_afterwards
+from reprov.cli.settled_text import print_settled, settled_json
 from reprov.cli.tables import human_time, print_json
 from reprov.domain.data_devices import Proving
 from reprov.domain.entry import show
 from reprov.domain.labels import Labelling
 from reprov.errors import ExitCode
 from reprov.events import Monitor
+
+if TYPE_CHECKING:
+    from reprov.workflows.rollback import RolledBack
 
 _NO_RELEASE = "the tree from before reprov"
 
@@ -35,6 +41,12 @@ def rollback(
     done = roll_back_node(
         root, accept_changed=accept_changed, apply_chown=apply_chown, proving=proving, labelling=labelling, monitor=monitor
     )
+    with told_afterwards():
+        _answer(done, as_json=as_json)
+    return ExitCode.DONE
+
+
+def _answer(done: "RolledBack", *, as_json: bool) -> None:
     if as_json:
         print_json(
             {
@@ -43,6 +55,7 @@ def rollback(
                 "mixed_s": done.mixed_s,
                 "accepted": [show(path) for path in done.accepted],
                 "storage": done.proof.verdict if done.proof else None,
+                "services": settled_json(done.settled),
             }
         )
     else:
@@ -52,4 +65,4 @@ def rollback(
             click.echo(done.proof.verdict)
         for path in done.accepted:
             click.echo(f"not what it was: {show(path)}")
-    return ExitCode.DONE
+        print_settled(done.settled)

@@ -1,16 +1,24 @@
 """reprov upgrade: re-image the node in place."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from reprov.cli import options
-from reprov.cli.tables import human_count, human_paths, human_size, human_time, print_json
+from reprov.cli.afterwards import told_afterwards
+from reprov.cli.converge import print_converged
+from reprov.cli.settled_text import print_settled, settled_json
+from reprov.cli.tables import human_count, human_paths, human_size, human_time, print_json, print_text
 from reprov.domain.data_devices import Proving
 from reprov.domain.entry import show
 from reprov.domain.labels import Labelling
 from reprov.errors import ExitCode
 from reprov.events import Monitor
+
+if TYPE_CHECKING:
+    from reprov.workflows.after_commit import Finished
+    from reprov.workflows.upgrade import Upgraded
 
 
 @click.command()
@@ -62,6 +70,12 @@ def upgrade(
         labelling=labelling,
         monitor=monitor,
     )
+    with told_afterwards():
+        _answer(done, as_json=as_json, stage_only=stage_only)
+    return ExitCode.REBOOT_WANTED if done.after and done.after.reboot_reasons else ExitCode.DONE
+
+
+def _answer(done: "Upgraded", *, as_json: bool, stage_only: bool) -> None:
     if as_json:
         print_json(
             {
@@ -74,8 +88,7 @@ def upgrade(
                 "mixed_s": done.mixed_s,
                 "conflicts": [show(conflict.path) for conflict in done.plan.conflicts],
                 "storage": done.proof.verdict if done.proof else None,
-                "steps": done.after.steps if done.after else 0,
-                "reboot_wanted_by": done.after.reboot_wanted_by if done.after else (),
+                "after": _after_json(done.after) if done.after else None,
             }
         )
     elif done.plan.is_empty:
@@ -87,14 +100,36 @@ def upgrade(
         exchanges = f"{human_count(count)} exchange{'' if count == 1 else 's'}"
         fetched, mixed = human_size(done.plan.fetch_bytes), human_time(done.mixed_s)
         click.echo(f"{done.plan.release} is installed: {paths} by {exchanges} in {mixed}, {fetched} fetched")
-        if done.after and done.after.steps:
-            click.echo(f"after it: {done.after.summary}")
+        if done.after:
+            _print_after(done.after)
         if done.proof:
             click.echo(done.proof.verdict)
-        if done.after and done.after.reboot_wanted_by:
-            click.echo(f"reboot wanted by {', '.join(done.after.reboot_wanted_by)}")
         if done.plan.conflicts:
             beside, total = sum(1 for conflict in done.plan.conflicts if conflict.new), len(done.plan.conflicts)
             listed = "them" if beside == total else f"{human_count(beside)} of them, `reprov history --json` all"
             click.echo(f"{human_paths(total)} that both sides changed: the node's stay; `reprov conflicts` lists {listed}")
-    return ExitCode.REBOOT_WANTED if done.after and done.after.reboot_wanted_by else ExitCode.DONE
+
+
+def _after_json(after: "Finished") -> dict[str, Any]:
+    return {
+        "steps": after.steps,
+        "elapsed_s": after.elapsed_s,
+        "services": settled_json(after.in_use.settled),
+        "kernel": after.in_use.booted.default or None,
+        "converged": after.converged.to_fields() if after.converged else None,
+        "checks": after.checked.to_fields(),
+        "reboot": list(after.reboot_reasons),
+    }
+
+
+def _print_after(after: "Finished") -> None:
+    if after.steps:
+        click.echo(f"after it: {after.summary}")
+    print_settled(after.in_use.settled)
+    if after.converged:
+        print_converged(after.converged)
+    if after.checked.results:
+        count = len(after.checked.results)
+        click.echo(f"{count} check{'' if count == 1 else 's'} passed")
+    for reason in after.asked_for_reboot:
+        print_text(f"reboot wanted: {reason}")

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable
 from typing import Final, NamedTuple
 
+from reprov.domain.kernels import in_order
 from reprov.domain.post_script import STEP_TIMEOUT_S, Step, Work, WorkKind
 
 NATIVE: Final = "REPROV_NATIVE"
@@ -63,8 +64,10 @@ def _scripts(kind: WorkKind, caches: Collection[str], facts: NativeFacts) -> lis
         case WorkKind.INITRAMFS:
             if not facts.kernels:
                 return []
-            debian = "update-initramfs" in facts.programs
-            return [("update-initramfs", "update-initramfs -u -k all") if debian else ("dracut", "dracut --regenerate-all --force")]
+            newest = in_order(facts.kernels)[-1]  # the one that is booted: those that are left are what a node falls back to
+            debian = f"update-initramfs $([ -e /boot/initrd.img-{newest} ] && echo -u || echo -c) -k {newest}"
+            is_debian = "update-initramfs" in facts.programs
+            return [("update-initramfs", debian) if is_debian else ("dracut", f"dracut --force --kver {newest}")]
         case WorkKind.CA_CERTIFICATES:
             return [("update-ca-certificates", "update-ca-certificates"), ("update-ca-trust", "update-ca-trust")]
         case WorkKind.CACHES:

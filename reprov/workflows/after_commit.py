@@ -5,7 +5,7 @@ Everything that this needs is loaded before the commit: afterwards, the files of
 
 import os
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -15,9 +15,11 @@ from typing import Final
 from reprov.adapters.debian_database import read_debian_tree
 from reprov.adapters.files import opened_directory, read_at
 from reprov.adapters.kept_watch import KeptWatch, read_kept, write_kept
+from reprov.adapters.loaders import find_loaders
 from reprov.adapters.post_state import PostState
 from reprov.adapters.program_covers import MountSpace
 from reprov.adapters.proof import boot_id
+from reprov.adapters.release_reader import ReleaseFiles
 from reprov.adapters.root_view import RootView
 from reprov.adapters.step_files import StepFiles
 from reprov.adapters.step_runner import StepRunner
@@ -26,7 +28,8 @@ from reprov.adapters.step_wrappers import cover_services
 from reprov.adapters.survey import OWN_DIRECTORY
 from reprov.adapters.times import put_times_back
 from reprov.adapters.volumes import opened_volumes
-from reprov.domain.collected import Collected
+from reprov.domain.check import Checked
+from reprov.domain.convergence import Converged
 from reprov.domain.data_devices import Proving
 from reprov.domain.deployment import State
 from reprov.domain.entry import Kind
@@ -35,18 +38,22 @@ from reprov.domain.late_triggers import late_trigger_steps
 from reprov.domain.native_work import PROGRAMS, NativeFacts, native_steps
 from reprov.domain.ownership import SHARED
 from reprov.domain.post_progress import Done, Progress
-from reprov.domain.post_script import PostScript, ServiceFact, Step
+from reprov.domain.post_script import PostScript, Step, Work, WorkKind
 from reprov.domain.quarantine import Quarantined
 from reprov.domain.release import ReleaseId
 from reprov.domain.scan import Scan
 from reprov.errors import HopFailed, NeedsAttention, ReprovError
 from reprov.events import Monitor, Note, phase
+from reprov.workflows.checks import RESULTS, checks_of, run_checks
 from reprov.workflows.commit import signals_heard, signals_held, void_held_signals
+from reprov.workflows.converge import CONVERGING, converge, hook_of_node
 from reprov.workflows.data_devices import find_data_devices
 from reprov.workflows.guarded import guarded
 from reprov.workflows.node import Node, now
+from reprov.workflows.policy import label_what_was_made
 from reprov.workflows.rollback import roll_back
-from reprov.workflows.services import settle_services, want_reboot
+from reprov.workflows.services import want_reboot
+from reprov.workflows.taken_into_use import InUse, take_back_into_use, take_into_use
 
 _SYNC_AFTER_S: Final = 2.0
 """A power cut costs what ran since the last sync: scripts are made to be run again."""
@@ -63,7 +70,23 @@ class Finished:
     steps: int
     elapsed_s: float
     reboot_wanted_by: tuple[str, ...]
-    collected: Collected
+    """The scripts that asked for a reboot."""
+    in_use: InUse
+    converged: Converged | None
+    """None for a node that nothing converges."""
+    checked: Checked
+    """Of the role's checks, where no convergence has asked them."""
+
+    @property
+    def reboot_reasons(self) -> tuple[str, ...]:
+        """Why a reboot is wanted, in words."""
+        return (*self.asked_for_reboot, *self.in_use.settled.reboot_reasons)
+
+    @property
+    def asked_for_reboot(self) -> tuple[str, ...]:
+        """The reasons that are this hop's, and not those of a running system that has been looked at."""
+        asked = (*(f"{script} asked for it" for script in self.reboot_wanted_by), self.in_use.booted.reboot_reason)
+        return tuple(filter(None, asked))
 
     @property
     def summary(self) -> str:
@@ -121,17 +144,34 @@ def go_on(node: Node, monitor: Monitor) -> Finished:
 def _carry_out(node: Node, post: PostState, script: PostScript, progress: Progress, watch: KeptWatch | None, monitor: Monitor) -> Finished:
     """Everything that follows a commit, one after the other. Raises `ReprovError` for the first thing that fails."""
     began = time.monotonic()
+    installed = node.installed()
+    changed = post.changed()
     if watch:
         progress = _run_scripts(node, post, script, progress, watch, monitor)
-    _settle(node, post, progress.collected.services, monitor)
-    return Finished(len(progress.done), time.monotonic() - began, progress.reboot_wanted_by, progress.collected)
+    elapsed_s = time.monotonic() - began
+    works = (*script.works, *progress.collected.works)
+    in_use = take_into_use(
+        node, changed, progress.collected.services, monitor, renew_initramfs=any(work.kind is WorkKind.INITRAMFS for work in works)
+    )
+    converged, checked = _judge(node, installed, monitor)
+    if node.local is not None:
+        label_what_was_made(node.root)
+    return Finished(len(progress.done), elapsed_s, progress.reboot_wanted_by, in_use, converged, checked)
 
 
-def _settle(node: Node, post: PostState, facts: Sequence[ServiceFact], monitor: Monitor) -> None:
-    settled = settle_services(node.root, facts, post.changed(), monitor)
-    if settled.failed:
-        first = settled.failed[0]
-        raise ReprovError(f"{first.unit} {first.problem}", hint=f"journalctl -u {first.unit}")
+def _judge(node: Node, installed: ReleaseFiles | None, monitor: Monitor) -> tuple[Converged | None, Checked]:
+    """Converge the node if anything does, in rounds that its role's checks judge; else ask these alone. Raises `ReprovError`."""
+    checks = checks_of(node, installed) if installed else ()
+    hook = hook_of_node(node.root, installed)
+    if hook is None:
+        checked = run_checks(node.root, checks, node.state.directory / RESULTS, monitor)
+        if not checked.is_fine:
+            raise ReprovError(checked.problem, hint=f"{node.state.directory / RESULTS} has what the checks said")
+        return None, checked
+    converged = converge(node.root, hook, monitor, checks=checks)
+    if not converged.is_fine:
+        raise ReprovError(converged.problem, hint=f"{node.state.directory / CONVERGING} has what {hook.tool} said")
+    return converged, Checked(())
 
 
 def _run_scripts(node: Node, post: PostState, script: PostScript, progress: Progress, watch: KeptWatch, monitor: Monitor) -> Progress:
@@ -148,7 +188,7 @@ def _run_scripts(node: Node, post: PostState, script: PostScript, progress: Prog
                 run.step(step)
                 told.advance(files=1)
         collected = run.progress.collected
-        native = native_steps((*script.works, *collected.works), collected.caches, _native_facts(node))
+        native = native_steps(_works_here(node, (*script.works, *collected.works)), collected.caches, _native_facts(node))
         with phase(monitor, "native", "Updating caches", files=len(native)) as told:
             for step in native:
                 run.step(step)
@@ -257,6 +297,12 @@ def _opened_runner(node: Node, post: PostState, script: PostScript, volumes: Seq
             os.close(files.trace_fd)
 
 
+def _works_here(node: Node, works: Iterable[Work]) -> tuple[Work, ...]:
+    """Without the initramfs where a boot loader starts the node: that one is made with the menu (`_make_bootable`)."""
+    has_loader = bool(find_loaders(node.root))
+    return tuple(work for work in works if not (has_loader and work.kind is WorkKind.INITRAMFS))
+
+
 def _native_facts(node: Node) -> NativeFacts:
     with opened_directory(node.root) as root_fd:
         view = RootView(root_fd)
@@ -268,9 +314,9 @@ def _native_facts(node: Node) -> NativeFacts:
 def _confirm(node: Node, post: PostState, finished: Finished) -> None:
     deployment = node.state.deployment()
     details: dict[str, object] = {"steps": finished.steps, "note": finished.summary} if finished.steps else {}
-    if finished.reboot_wanted_by:
-        details["reboot"] = finished.reboot_wanted_by
-        want_reboot(node.root, [f"{script} asked for it" for script in finished.reboot_wanted_by])
+    if finished.reboot_reasons:
+        details["reboot"] = finished.reboot_reasons
+        want_reboot(node.root, finished.asked_for_reboot)
     node.state.write_deployment(deployment.moved_to(State.CONFIRMED, now()), **details)
     post.end("confirmed")
     if deployment.installed:
@@ -305,10 +351,7 @@ def _roll_back(
                 hint=second.hint if isinstance(second, ReprovError) and second.hint else "`reprov rollback` tries it again",
             )
         post.end(reason)
-        try:
-            _settle(node, post, (), monitor)
-        except (ReprovError, OSError) as third:
-            monitor.emit(Note(f"after the rollback: {third.message if isinstance(third, ReprovError) else third}"))
+        take_back_into_use(node, post.changed(), monitor)
     name = _name(before)
     return HopFailed(f"{reason}; {name} is back", hint=f"{hint}; `reprov upgrade --retry` tries {release} again")
 

@@ -3,7 +3,7 @@
 import os
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -28,7 +28,7 @@ from reprov.domain.ground import find_ground
 from reprov.domain.kernels import keep_list
 from reprov.domain.labels import LabelChange, Labelling, label_in
 from reprov.domain.ownership import Owner, Promises
-from reprov.domain.placement import How, costs, find_placements
+from reprov.domain.placement import Cost, How, costs, find_placements
 from reprov.domain.plan import Plan, blockers_of_space
 from reprov.domain.release import CONTEXTS_NAME, ReleaseId
 from reprov.domain.rsync_version import OLDEST_VERSION, warning_of
@@ -40,6 +40,7 @@ from reprov.domain.units import Op, find_swaps
 from reprov.errors import InvalidInput, Refused
 from reprov.events import Monitor, Note, phase
 from reprov.workflows import record
+from reprov.workflows.boot_preflight import preflight_boot
 from reprov.workflows.data_devices import find_data_devices
 from reprov.workflows.fallback import fallback_kernels
 from reprov.workflows.hot_fixes import judge_hot_fixes
@@ -191,6 +192,7 @@ def prepared(
             *_blockers_of_flags(root_fd, swaps.ops, comparison.changes),
             *owners.refusals(apply_chown=apply_chown),
             *blockers_of_space(needs, {volume: room_of(node.root, volume) for volume in needs}),
+            *_blockers_of_boot(node.root, installed, target, needs),
         )
         plan = Plan(
             release=release,
@@ -256,6 +258,11 @@ def _label_changes(
 def _replaced(comparison: Comparison) -> set[str]:
     """The paths whose content an upgrade replaces or removes."""
     return {change.path for change in comparison.changes if change.action is not Action.METADATA}
+
+
+def _blockers_of_boot(root: Path, installed: ReleaseFiles | None, target: ReleaseFiles, needs: Mapping[str, Cost]) -> Iterable[Blocker]:
+    before = installed.manifest.entries if installed else {}
+    return preflight_boot(root, before, target.manifest.entries, {volume: cost.size_bytes for volume, cost in needs.items()})
 
 
 def _paths_of(release: ReleaseFiles | None) -> Collection[str]:

@@ -1,8 +1,8 @@
 """Committed -> rolled back: the previous tree comes back, with the node's own files and identity of now."""
 
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,7 @@ from reprov.domain.journal import Journal
 from reprov.domain.labels import Labelling
 from reprov.domain.post_progress import Progress
 from reprov.domain.release import ReleaseId
+from reprov.domain.restarts import changed_paths
 from reprov.domain.scan import Scan
 from reprov.domain.source import Source
 from reprov.errors import NeedsAttention, Refused, ReprovError
@@ -45,6 +46,8 @@ from reprov.workflows.edited import EditCheck, both
 from reprov.workflows.hop_proof import prove_after, prove_before
 from reprov.workflows.identity import identity_check
 from reprov.workflows.node import Node, changing_node, disk_errors_in_words, finishing, now
+from reprov.workflows.services import Settled
+from reprov.workflows.taken_into_use import take_back_into_use
 from reprov.workflows.way_back import find_way, refuse_unmounted
 
 if TYPE_CHECKING:
@@ -67,6 +70,8 @@ class RolledBack:
     """Paths of the tree that came back that are not what they were, and that the operator accepted."""
     proof: "HopProof | None" = None
     """That data devices were left alone; None where nothing is data, or nobody has looked."""
+    settled: Settled = field(default_factory=Settled)
+    """What was done to the services of a running system."""
 
 
 def rollback(
@@ -87,7 +92,9 @@ def rollback(
         deployment = node.state.deployment()
         _way_back_of(node, deployment)
         proof = prove_before(node, find_data_devices(node, proving, monitor), f"rollback to {_name(deployment.previous)}", monitor)
+        changed = _changed(node, deployment)
         done = roll_back(node, accept_changed=accept_changed, apply_chown=apply_chown, monitor=monitor)
+        done = replace(done, settled=take_back_into_use(node, changed, monitor))
         return replace(done, proof=prove_after(node, proof, monitor))
 
 
@@ -125,6 +132,12 @@ def roll_back(
                     returned.forget(node.state.directory)
             void_held_signals()
     return RolledBack(deployment.previous, deployment.installed, mixed_s, accepted)
+
+
+def _changed(node: Node, deployment: Deployment) -> Collection[str]:
+    """The paths whose content a rollback changes, as far as both trees are releases."""
+    installed, previous = _files(node, deployment.installed), _files(node, deployment.previous)
+    return changed_paths(installed.manifest.entries, previous.manifest.entries) if installed and previous else ()
 
 
 def _way_back_of(node: Node, deployment: Deployment) -> Journal:

@@ -16,7 +16,7 @@ from reprov.adapters.survey import survey
 from reprov.adapters.tree_uses import uses_in
 from reprov.adapters.volumes import Volumes
 from reprov.domain.blockers import refuse
-from reprov.domain.comparison import Action, Change
+from reprov.domain.comparison import Action, Blocker, Change
 from reprov.domain.entry import Entry, Kind, is_below, show
 from reprov.domain.fences import Fence
 from reprov.domain.ground import find_ground
@@ -101,7 +101,10 @@ def find_way(
         todo = reverse(journal, scan, staying, written_before(journal, volumes, accounts), monitor)
         _refuse_obstacles(root_fd, journal, scan, fences)
         if node.is_live:
-            _refuse_live(todo, installed, previous, is_judged=failed is not None and failed.was_live)
+            if failed is not None and failed.was_live:
+                _tell_live(todo, monitor)
+            else:
+                _refuse_live(todo, installed, previous)
         find_staying = partial(Staying.in_rollback, scan, target, {op.path for op in todo.ops})
         owners = OwnerSearch(carried.moving, find_staying, watch.mounts, is_way_back=True).run(root_fd, monitor)
         # What the commit was allowed to change may go back without asking again.
@@ -182,14 +185,20 @@ def _refuse_obstacles(root_fd: int, journal: Journal, scan: Scan, fences: Mappin
         raise Refused(f"{show(path)} is {flag} and cannot come along", hint=f"chattr -{flag[0]} {show(path)} for the rollback")
 
 
-def _refuse_live(todo: Exchange, installed: ReleaseFiles | None, previous: ReleaseFiles | None, *, is_judged: bool) -> None:
-    """Going back changes what the two releases differ in; what a tree that is no release holds, nobody can say.
+def _refuse_live(todo: Exchange, installed: ReleaseFiles | None, previous: ReleaseFiles | None) -> None:
+    """Going back changes what the two releases differ in; what a tree that is no release holds, nobody can say."""
+    refuse(_blockers_of_live(todo, _changes_between(installed, previous)))
 
-    `is_judged`: the commit that goes back was one of the running system, a moment ago, so only what runs by now is looked at.
-    """
-    changes = {} if is_judged else _changes_between(installed, previous)
+
+def _tell_live(todo: Exchange, monitor: Monitor) -> None:
+    """What has come up since a commit a moment ago, which was fit for the running system, must not keep a failed node from going back."""
+    for blocker in _blockers_of_live(todo, {}):
+        monitor.emit(Note(f"going back all the same: {show(blocker.path)} {blocker.problem}"))
+
+
+def _blockers_of_live(todo: Exchange, changes: Mapping[str, Change]) -> list[Blocker]:
     uses = uses_in({op.path for op in todo.ops})
-    refuse(blockers_of_live_commit(changes, todo.ops, todo.linked, todo.rebuilt, uses, node_facts(), running_kernel()))
+    return blockers_of_live_commit(changes, todo.ops, todo.linked, todo.rebuilt, uses, node_facts(), running_kernel())
 
 
 def _changes_between(installed: ReleaseFiles | None, previous: ReleaseFiles | None) -> dict[str, Change]:

@@ -61,6 +61,7 @@ def test_json(rolling: Callable[..., Any]) -> None:
         "mixed_s": 0.008,
         "accepted": ["/usr/\\xff"],
         "storage": None,
+        "services": {"restarted": [], "reloaded": [], "left_alone": [], "failed": [], "reboot": []},
     }
 
 

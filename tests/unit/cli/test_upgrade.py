@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from reprov.domain.collected import Collected
+from reprov.domain.check import Checked
 from reprov.domain.data_devices import Proving
 from reprov.domain.deployment import State
 from reprov.domain.labels import Labelling
@@ -18,6 +18,9 @@ from reprov.domain.source import Source
 from reprov.errors import HopFailed, NeedsAttention, ProofFailed, Refused, ReprovError
 from reprov.workflows import upgrade as workflow
 from reprov.workflows.after_commit import Finished
+from reprov.workflows.kernels import Booted
+from reprov.workflows.services import Settled
+from reprov.workflows.taken_into_use import InUse
 from reprov.workflows.upgrade import Upgraded
 from tests.builders import a_file, a_plan, a_tree
 from tests.proofs import a_hop_proof
@@ -50,7 +53,7 @@ def upgraded(plan: Plan = PLAN, state: State | None = State.CONFIRMED, after: Fi
 
 
 def ran_scripts(steps: int, *reboot_wanted_by: str) -> Finished:
-    return Finished(steps, 2.54, reboot_wanted_by, Collected())
+    return Finished(steps, 2.54, reboot_wanted_by, InUse(Booted(()), Settled()), None, Checked(()))
 
 
 def in_conflict(*beside: str) -> Plan:
@@ -102,7 +105,7 @@ def test_a_reboot_that_is_wanted_is_told_by_the_status_too(upgrading: Callable[.
     done = upgrading(upgraded(after=ran_scripts(3, "linux.postinst", "dbus.postinst")), "1.1")
     assert (done.status, done.stdout.splitlines()[1:]) == (
         100,
-        ["after it: 3 steps in 2.5 s", "reboot wanted by linux.postinst, dbus.postinst"],
+        ["after it: 3 steps in 2.5 s", "reboot wanted: linux.postinst asked for it", "reboot wanted: dbus.postinst asked for it"],
     )
 
 
@@ -117,8 +120,21 @@ def test_json(upgrading: Callable[..., Any]) -> None:
         "mixed_s": 0.0093,
         "conflicts": [],
         "storage": None,
-        "steps": 0,
-        "reboot_wanted_by": [],
+        "after": None,
+    }
+
+
+def test_json_of_what_followed(upgrading: Callable[..., Any]) -> None:
+    done = upgrading(upgraded(after=ran_scripts(3, "dbus.postinst")), "1.1", "--json")
+    assert done.status == 100
+    assert json.loads(done.stdout)["after"] == {
+        "steps": 3,
+        "elapsed_s": 2.54,
+        "services": {"restarted": [], "reloaded": [], "left_alone": [], "failed": [], "reboot": []},
+        "kernel": None,
+        "converged": None,
+        "checks": {"format": 1, "fine": True, "checks": []},
+        "reboot": ["dbus.postinst asked for it"],
     }
 
 

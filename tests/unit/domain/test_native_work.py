@@ -29,6 +29,11 @@ def test_only_what_the_tree_has() -> None:
     assert names(ALL, LIVE._replace(programs=())) == []
 
 
+def test_only_the_newest_kernel_gets_an_initramfs() -> None:
+    (step,) = native_steps([Work(WorkKind.INITRAMFS, "x")], (), LIVE._replace(kernels=("6.1.10", "6.1.9")))
+    assert step.body == "update-initramfs $([ -e /boot/initrd.img-6.1.10 ] && echo -u || echo -c) -k 6.1.10\n"
+
+
 def test_no_kernel_no_initramfs() -> None:
     assert {"depmod", "update-initramfs"}.isdisjoint(names(ALL, LIVE._replace(kernels=())))
 
