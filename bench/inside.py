@@ -18,6 +18,7 @@ from bench import content, lab, report
 from bench.labels import measure_labels
 from bench.limits import judge
 from bench.measure import REPROV_PROGRAM, measure, measure_reprov, measure_rsync, require_same
+from bench.scripts import measure_scripts
 from bench.storage import measure_inventory, measure_proof
 from bench.trees import NEW, OLD, ROLE, tree_of
 from bench.values import Change, Cost, Growth, Machine, Results, Upgrade
@@ -63,11 +64,13 @@ def main() -> int:
                     again = (*REPROV_PROGRAM, "upgrade", NEW, "--from", _SOURCE, "--root", root, "--no-post")
                     no_op = tuple(measure(again, folder).cost for _ in range(_REPEATS))
                     verify = tuple(measure((*REPROV_PROGRAM, "verify", "--root", root), folder).cost for _ in range(_REPEATS))
+        _say("the scripts of the hop, and apt")
+        scripts = measure_scripts(store, _SOURCE, master, folder)
     _say("inventory and proof of a node with 60 OSDs")
     looks = measure_inventory(), measure_proof(folder / "osds")
     _say("SELinux labels")
     labels = measure_labels(folder)
-    results = Results(_machine(caches), change, tuple(upgrades), no_op, verify, publish, growth, *looks, labels)
+    results = Results(_machine(caches), change, tuple(upgrades), no_op, verify, publish, growth, *looks, labels, scripts)
     json_file.parent.mkdir(parents=True, exist_ok=True)
     json_file.write_text(report.to_json(results), encoding="ascii")
     print(report.render(results), end="")

@@ -53,6 +53,7 @@ def judge(results: Results) -> tuple[Verdict, ...]:
         _spread("inventory of 60 disks (recorded)", list(results.inventory_s), 1.0, "s"),
         _spread("proof of 60 OSDs", list(results.proof_s), 5.0, "s"),
         _labelling(results.labels),
+        Verdict("scripts of the hop / apt", results.scripts.reprov_s / results.scripts.apt_s, 0.5, "x"),
         Verdict("client memory, largest", max(client.largest_bytes for client in clients), 300e6, "B"),
     )
 

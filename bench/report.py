@@ -134,4 +134,6 @@ def _others(results: Results) -> list[str]:
         f"{growth.directories:,} directories ({amount(growth.directory_bytes, 'B')}), "
         f"{amount(growth.other_bytes, 'B')} of manifest and other data; du: {amount(growth.du_bytes, 'B')}",
         f"wire: the release's own files are {amount(change.release_bytes, 'B')} of it",
+        f"scripts: {results.scripts.packages} packages, {results.scripts.steps} steps in {amount(results.scripts.reprov_s, 's')}; "
+        f"apt {amount(results.scripts.apt_s, 's')}",
     ]

@@ -92,6 +92,19 @@ class Machine:
 
 
 @dataclass(frozen=True, slots=True)
+class ScriptTimes:
+    """What follows the commit of the hop, and the same packages by apt."""
+
+    packages: int
+    """That come, change or go."""
+    steps: int
+    reprov_s: float
+    """From the first script to the last cache."""
+    apt_s: float
+    """Unpacking and configuring; nothing is fetched."""
+
+
+@dataclass(frozen=True, slots=True)
 class LabelCosts:
     """An install of a tree on an empty filesystem, by whether it has a SELinux policy, and what labels it otherwise."""
 
@@ -120,6 +133,7 @@ class Results:
     proof_s: tuple[float, ...]
     """Of 60 OSDs, not deep."""
     labels: LabelCosts
+    scripts: ScriptTimes
 
     def of(self, side: str) -> tuple[Upgrade, ...]:
         """The upgrades of one side, in the order in which they were made."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from bench.limits import Verdict, judge
-from bench.values import REPROV, RSYNC, Change, Cost, Growth, LabelCosts, Machine, Results, Upgrade
+from bench.values import REPROV, RSYNC, Change, Cost, Growth, LabelCosts, Machine, Results, ScriptTimes, Upgrade
 
 MACHINE = Machine(date="2030-01-02", kernel="6.1", processors=2, rsync="3.5.0", python="3.11.2", caches="warm")
 CHANGE = Change(
@@ -45,7 +45,10 @@ REPROV_UPGRADE = Upgrade(
 )
 QUICK = Cost(1.5, 1.4, 130_000_000)
 LABELS = LabelCosts(13_000, (Cost(9, 5.2, 1), Cost(9, 5.6, 1)), (Cost(9, 5.3, 1), Cost(9, 5.1, 1)), (Cost(9, 7.0, 1), Cost(9, 7.2, 1)))
-RESULTS = Results(MACHINE, CHANGE, (RSYNC_UPGRADE, REPROV_UPGRADE), (QUICK,), (QUICK,), (QUICK, QUICK), GROWTH, (0.1,), (0.5,), LABELS)
+SCRIPTS = ScriptTimes(60, 100, 20.0, 100.0)
+RESULTS = Results(
+    MACHINE, CHANGE, (RSYNC_UPGRADE, REPROV_UPGRADE), (QUICK,), (QUICK,), (QUICK, QUICK), GROWTH, (0.1,), (0.5,), LABELS, SCRIPTS
+)
 
 
 def missed(results: Results) -> list[str]:
@@ -84,6 +87,11 @@ def test_a_run_within_every_limit_misses_none() -> None:
         ),
         pytest.param(
             replace(RESULTS, inventory_s=(0.9, 1.1, 1.2)), ["inventory of 60 disks (recorded)"], id="an inventory of more than a second"
+        ),
+        pytest.param(
+            replace(RESULTS, scripts=replace(SCRIPTS, reprov_s=50.1)),
+            ["scripts of the hop / apt"],
+            id="scripts for more than half of apt's time",
         ),
         pytest.param(
             replace(RESULTS, labels=replace(LABELS, labelled=(Cost(1, 5.6, 1), Cost(1, 5.6, 1)))),
