@@ -129,11 +129,12 @@ class Pattern:
             return Among.NONE
         if not self.anchored:
             return Among.SOME
+        stars = len(self.tail) if not self.tail.strip(b"*") else 0
         if is_below(directory, self.head):
-            if self.tail in (b"**", b"***"):
+            if stars > 1:
                 return Among.ALL
             return Among.SOME if self.depth in (None, _depth_below(directory)) else Among.NONE
-        if self.tail == b"***" and directory == parent_of(self.head):
+        if stars > 2 and directory == parent_of(self.head):
             return self.head.rpartition("/")[2]
         return Among.NONE
 

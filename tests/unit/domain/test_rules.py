@@ -128,7 +128,7 @@ def test_a_pattern_matches(pattern: str, path: str, expected: bool) -> None:
     assert Pattern.parse(pattern).matches(path, is_dir=False) is expected
 
 
-@pytest.mark.parametrize("pattern", ["/a/", "a/", "/a/***", "a/***", "**a/"])
+@pytest.mark.parametrize("pattern", ["/a/", "a/", "/a/***", "a/***", "/a/*****", "**a/"])
 def test_a_slash_or_three_stars_at_the_end_match_the_directory_and_no_file(pattern: str) -> None:
     assert Pattern.parse(pattern).matches("a", is_dir=True)
     assert not Pattern.parse(pattern).matches("a", is_dir=False)
@@ -139,10 +139,15 @@ def test_the_first_match_wins() -> None:
     assert [rules.first_match(path, is_dir=False) for path in ("a/keepsake", "a/b", "b/keepsake", "b/c")] == [*rules.rules, None]
 
 
+def test_more_than_three_stars_at_the_end_match_the_directory_in_an_index_too() -> None:
+    rules = RuleList.parse(b"- /a/*****\n", "list")
+    assert rules.first_match("a", is_dir=True) is rules.rules[0]
+
+
 components = st.sampled_from(["a", "b", "ab", "é", "\udcff", "*", "[", "-", "\n"])
 paths = st.lists(components, min_size=1, max_size=4).map("/".join)
 tokens = st.one_of(components, st.sampled_from(["/", "*", "**", "***", "?", "[ab]", "[!a]", "\\"]))
-texts = st.tuples(st.sampled_from(["", "/", "**/"]), st.lists(tokens, min_size=1, max_size=6), st.sampled_from(["", "/", "/***", "/**"]))
+texts = st.tuples(st.sampled_from(["", "/", "**/"]), st.lists(tokens, min_size=1, max_size=6), st.sampled_from(["", "/", "/***", "/*****", "/**"]))
 
 
 @given(st.lists(texts, min_size=1, max_size=8), st.lists(st.tuples(paths, st.booleans()), min_size=1, max_size=12))
