@@ -58,7 +58,7 @@ class Sandbox:
         self.mount("proc", root / "proc", "nosuid,nodev,noexec", "proc")
         self.run(("mount", "-n", "--bind", f"{root}/proc/sys", f"{root}/proc/sys"))
         self.run(("mount", "-n", "-o", "remount,bind,ro", f"{root}/proc/sys"))
-        self.mount("sysfs", root / "sys", "ro,nosuid,nodev,noexec", "sysfs")
+        self._mount_sysfs(root / "sys")
         for name in ("run", "tmp"):
             self.mount("tmpfs", root / name, "nosuid,nodev,mode=1777" if name == "tmp" else "nosuid,nodev,mode=0755", "tmpfs")
         self.mount("tmpfs", root / "dev", "nosuid,noexec,mode=0755", "tmpfs")
@@ -72,6 +72,18 @@ class Sandbox:
         (view / "shm").mkdir()
         (view / "shm").chmod(0o1777)
         self.mount("devpts", root / "dev/pts", "newinstance,ptmxmode=0666,mode=0620,gid=5,nosuid,noexec", "devpts")
+
+    def _mount_sysfs(self, target: Path) -> None:
+        """Never writable. In a network namespace sysfs is one filesystem: it cannot lie over itself, nor be mounted both ways."""
+        place, options = os.fspath(target), "nosuid,nodev,noexec"
+        if self.view(target).is_mount():  # a root in which somebody works already
+            self.run(("mount", "-n", "--bind", place, place))
+        else:
+            try:
+                self.mount("sysfs", target, f"ro,{options}", "sysfs")
+            except CommandFailed:
+                self.mount("sysfs", target, options, "sysfs")
+        self.run(("mount", "-n", "-o", f"remount,bind,ro,{options}", place))
 
     def view(self, path: Path) -> Path:
         """The path by which this process reaches what is mounted inside."""
