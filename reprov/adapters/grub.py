@@ -6,10 +6,8 @@ from contextlib import contextmanager
 from reprov.adapters.boot_files import INCOMING, Folder, opened_folder
 from reprov.adapters.boot_programs import BootPrograms
 from reprov.adapters.loaders import Grub
-from reprov.domain.grub_menu import environment_trouble, parse_environment
+from reprov.domain.grub_menu import CONFIGURATION, ENVIRONMENT, environment_trouble, parse_environment
 
-CONFIGURATION = "grub.cfg"
-ENVIRONMENT = "grubenv"
 # os-prober mounts every partition that it finds: data are among them. Where /etc/default/grub asks for it, it is asked for.
 _QUIET = {"GRUB_DISABLE_OS_PROBER": "true"}
 

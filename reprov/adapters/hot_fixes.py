@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from reprov.adapters.live_entries import LiveEntries
-from reprov.adapters.package_database import STATUS, read_text
+from reprov.adapters.package_database import read_text
 from reprov.adapters.rpm_database import read_rpm_packages_at
 from reprov.domain.dpkg import owned_paths, parse_diversions, parse_status
+from reprov.domain.package_databases import STATUS
 from reprov.domain.packages import Package, PackageSet
 
 _DPKG = STATUS.rpartition("/")[0]

@@ -7,13 +7,12 @@ from reprov.adapters.files import opened_directory, read_at
 from reprov.adapters.rpm_database import find_database, read_rpm_packages
 from reprov.domain.dpkg import SCRIPTLETS, StatusEntry, owned_paths, parse_diversions, parse_status
 from reprov.domain.manifest import Manifest
+from reprov.domain.package_databases import STATUS
 from reprov.domain.packages import Package, PackageSet
 from reprov.domain.rpm import RpmPackage
 from reprov.events import Monitor, Note
 
 _DPKG = "var/lib/dpkg"
-STATUS = f"{_DPKG}/status"
-"""Which packages are installed."""
 
 
 def read_packages(tree: Path, family: str, manifest: Manifest, monitor: Monitor) -> PackageSet:

@@ -8,16 +8,11 @@ from tempfile import TemporaryDirectory
 from reprov.adapters.debian_database import Reader, read_debian_tree
 from reprov.adapters.files import opened_directory, read_at
 from reprov.adapters.node_state import STAGED
-from reprov.adapters.package_database import STATUS
 from reprov.adapters.rpm_database import find_database, read_rpm_packages
 from reprov.adapters.volumes import Volumes
 from reprov.domain.hop_script import PackageTree
-from reprov.domain.rpm import DATABASE_NAME, DATABASES
+from reprov.domain.package_databases import RPM_DATABASES
 from reprov.domain.scan import volume_holding
-
-_RPM_DATABASES = tuple(f"{folder}/{DATABASE_NAME}" for folder in DATABASES)
-PACKAGE_DATABASES = (STATUS, *_RPM_DATABASES)
-"""What says which packages are installed; a tree has one of them."""
 
 
 def read_package_tree(tree: Path, known: Collection[str] | None = None) -> PackageTree:
@@ -31,7 +26,7 @@ def read_package_tree(tree: Path, known: Collection[str] | None = None) -> Packa
 def read_staged_tree(volumes: Volumes, paths: Collection[str], source: str) -> PackageTree:
     """The same of a node's next tree, which has these paths: what is staged of it, and the rest where it is live."""
     read = _staged_reader(volumes)
-    databases = [path for path in _RPM_DATABASES if path in paths]
+    databases = [path for path in RPM_DATABASES if path in paths]
     return _copied_rpm_tree(databases, read) if databases else read_debian_tree(read, source, paths)
 
 

@@ -23,7 +23,6 @@ from typing import Final
 from reprov.adapters.node_state import sync_directory, write_durably
 from reprov.domain.post_progress import Done, Progress, done_line, end_line
 from reprov.domain.post_script import PostScript
-from reprov.domain.post_script_text import parse, to_text
 from reprov.domain.quarantine import Quarantined
 from reprov.domain.release import ReleaseId
 from reprov.errors import NeedsAttention
@@ -42,6 +41,8 @@ class PostState:
 
     def begin(self, script: PostScript, progress: Progress) -> None:
         """Write everything down before a commit; what there is of an earlier hop is kept once more."""
+        from reprov.domain.post_script_text import to_text
+
         if self.directory.exists():
             old = self._own / "post.old"
             if old.exists():
@@ -72,6 +73,8 @@ class PostState:
 
     def script(self) -> PostScript:
         """The post-script. Raises `NeedsAttention` when it cannot be read any more."""
+        from reprov.domain.post_script_text import parse
+
         file = self.directory / "script"
         try:
             return parse(file.read_bytes().decode("utf-8", "surrogateescape"), str(file))

@@ -9,22 +9,24 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from reprov.adapters import manifest_cache, pristine_archive
-from reprov.domain.check import CHECKS_FOLDER, Check, check_of
 from reprov.domain.entry import Entry
 from reprov.domain.file_contexts import FileContexts
-from reprov.domain.fragment import FRAGMENT_SUFFIX, FRAGMENTS_FOLDER, Fragment
 from reprov.domain.labels import relabel, strip_entries
 from reprov.domain.manifest import Manifest
 from reprov.domain.ownership import Ownership
 from reprov.domain.packages import PackageSet
-from reprov.domain.post_script import PostScript
-from reprov.domain.post_script_text import parse as parse_post_script
 from reprov.domain.release import CONTEXTS_NAME, MANIFEST_NAME, PACKAGES_NAME, Release, ReleaseId
-from reprov.domain.resolved_role import ResolvedRole
 from reprov.domain.store_layout import HOPS, ROLE_NAME, post_path
 from reprov.errors import InvalidInput, Refused
+
+if TYPE_CHECKING:  # of a role, its checks and its scripts a run knows that changes a node: `status` and `verify` do not
+    from reprov.domain.check import Check
+    from reprov.domain.fragment import Fragment
+    from reprov.domain.post_script import PostScript
+    from reprov.domain.resolved_role import ResolvedRole
 
 
 @dataclass(frozen=True)
@@ -171,22 +173,28 @@ class ReleaseFiles:
         return self.packages.owners()
 
     @cached_property
-    def role(self) -> ResolvedRole | None:
+    def role(self) -> "ResolvedRole | None":
         """What the role says of itself; None for a tree that reprov did not build."""
+        from reprov.domain.resolved_role import ResolvedRole
+
         file = self.directory / ROLE_NAME
         return ResolvedRole.parse(file.read_text("utf-8"), str(file)) if ROLE_NAME in self.release.files else None
 
-    def post_script(self, before: ReleaseId) -> PostScript | None:
+    def post_script(self, before: ReleaseId) -> "PostScript | None":
         """What was published to run after the commit that comes from an earlier release; None where that was not foreseen."""
         name = post_path(before)
         if before.role != self.release.id.role or name not in self.release.files or not (self.directory / name).exists():
             return None
+        from reprov.domain.post_script_text import parse
+
         text = (self.directory / name).read_bytes().decode("utf-8", "surrogateescape")
-        return parse_post_script(text, f"{self.release.id}: {name}")
+        return parse(text, f"{self.release.id}: {name}")
 
     @property
-    def fragments(self) -> tuple[Fragment, ...]:
+    def fragments(self) -> "tuple[Fragment, ...]":
         """The role's templates of post-scripts, for a hop that was not foreseen."""
+        from reprov.domain.fragment import FRAGMENT_SUFFIX, FRAGMENTS_FOLDER, Fragment
+
         folder = f"{FRAGMENTS_FOLDER}/"
         names = sorted(name for name in self.release.files if name.startswith(folder))
         return tuple(
@@ -199,12 +207,14 @@ class ReleaseFiles:
         )
 
     @property
-    def checks(self) -> tuple[Check, ...]:
+    def checks(self) -> "tuple[Check, ...]":
         """The role's checks in their order. The paths are relative to the directory that these files lie in."""
         named = self.role.checks if self.role else ()
         return tuple(self._check(name) for name in named)
 
-    def _check(self, name: str) -> Check:
+    def _check(self, name: str) -> "Check":
+        from reprov.domain.check import CHECKS_FOLDER, check_of
+
         path = f"{CHECKS_FOLDER}/{name}"
         files = sorted(file for file in self.release.files if file == path or file.startswith(f"{path}/"))
         return check_of(name, path, {file[len(path) + 1 :]: (self.directory / file).read_bytes() for file in files})

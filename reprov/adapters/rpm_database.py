@@ -13,10 +13,11 @@ from tempfile import TemporaryDirectory
 from reprov.adapters import kernel
 from reprov.adapters.files import opened_directory
 from reprov.adapters.run import is_installed, run
-from reprov.domain.rpm import DATABASE_NAME, DATABASES, RpmPackage, parse, query
+from reprov.domain.package_databases import RPM_DATABASE_NAME, RPM_FOLDERS
+from reprov.domain.rpm import RpmPackage, parse, query
 from reprov.errors import ReprovError
 
-JOURNAL_NAME = f"{DATABASE_NAME}-wal"
+JOURNAL_NAME = f"{RPM_DATABASE_NAME}-wal"
 """What has been written and is not in the database itself yet."""
 _QUERY_TIMEOUT_S = 300
 
@@ -46,7 +47,7 @@ def read_rpm_packages_at(tree_fd: int, source: str) -> tuple[RpmPackage, ...]:
             f"{source} has an rpm database, and this machine has no rpm to read it", hint="install rpm; Debian has a package of it"
         )
     with TemporaryDirectory(prefix="reprov-rpm-") as copy:
-        for name in (DATABASE_NAME, JOURNAL_NAME):
+        for name in (RPM_DATABASE_NAME, JOURNAL_NAME):
             with suppress(FileNotFoundError):
                 opened_fd = kernel.open_beneath(f"{folder}/{name}", os.O_RDONLY, dir_fd=tree_fd)
                 with os.fdopen(opened_fd, "rb") as opened, Path(copy, name).open("wb") as target:
@@ -57,9 +58,9 @@ def read_rpm_packages_at(tree_fd: int, source: str) -> tuple[RpmPackage, ...]:
 
 
 def _find(tree_fd: int) -> str | None:
-    for folder in DATABASES:
+    for folder in RPM_FOLDERS:
         with suppress(OSError):
-            os.close(kernel.open_beneath(f"{folder}/{DATABASE_NAME}", os.O_RDONLY, dir_fd=tree_fd))
+            os.close(kernel.open_beneath(f"{folder}/{RPM_DATABASE_NAME}", os.O_RDONLY, dir_fd=tree_fd))
             return folder
     return None
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from reprov.adapters.run import CommandFailed
 from reprov.adapters.sandbox import Sandbox
-from reprov.domain.rpm import DATABASE_NAME, DATABASES
+from reprov.domain.package_databases import RPM_DATABASES
 from reprov.errors import ReprovError
 
-_SETTLED = (*(f"{folder}/{DATABASE_NAME}" for folder in DATABASES), "var/lib/dnf/history.sqlite", "usr/lib/sysimage/dnf/history.sqlite")
+_SETTLED = (*RPM_DATABASES, "var/lib/dnf/history.sqlite", "usr/lib/sysimage/dnf/history.sqlite")
 
 # A program of its own, because SQLite finds no path that leads through /proc/PID/root. What is there by a link is passed over.
 _PROGRAM = """

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from reprov.domain.rpm import DATABASES
+from reprov.domain.package_databases import RPM_FOLDERS
 
 CACHE = "var/cache/dnf"
 """Where a tree's dnf keeps what it downloads."""
 FIRST_PACKAGES = ("filesystem", "setup")
 """What every other package finds there: directories and their links, /etc/passwd."""
 
-_NEW_DATABASE, _OLD_DATABASE = DATABASES
+_NEW_DATABASE, _OLD_DATABASE = RPM_FOLDERS
 _FIRST_EL_WITH_NEW_DATABASE = 10
 
 # Kernels are packages like others, of which a tree has one version: a node keeps the kernel that it runs until it is confirmed.

@@ -17,6 +17,8 @@ _COMMAND = re.compile(r"^\s*(linux(?:16|efi)?|initrd(?:16|efi)?)\s+(.*)$")
 _DEFAULT = re.compile(r"""^(\s*set next_entry=\n(?:.*\n){0,4}?else\n\s*set default=)"([^"\n]*)"$""", re.MULTILINE)
 _SAVED: Final = "${saved_entry}"
 _SINGLE: Final = ("single", "recovery")
+CONFIGURATION: Final = "grub.cfg"
+ENVIRONMENT: Final = "grubenv"
 ENVIRONMENT_BYTES: Final = 1024
 # What grub-mkconfig's own header (00_header, check_writable) calls impossible to write to.
 _UNWRITABLE_FILESYSTEMS: Final = ("btrfs", "cpiofs", "newc", "odc", "romfs", "squash4", "tarfs", "zfs")

@@ -11,10 +11,6 @@ from reprov.errors import InvalidInput
 LUA: Final = "<lua>"
 """The interpreter that rpm has inside."""
 
-DATABASES: Final = ("usr/lib/sysimage/rpm", "var/lib/rpm")
-"""Where the database of a tree may be: Fedora and EL 10, EL 9 and before. The one may be a link to the other."""
-DATABASE_NAME: Final = "rpmdb.sqlite"
-
 SCRIPTS: Final = {
     "pretrans": "PRETRANS",
     "pre": "PREIN",

@@ -6,12 +6,11 @@ from types import MappingProxyType
 from typing import Final
 
 from reprov.adapters.boot_room import free_bytes, obstacles, same_filesystem
-from reprov.adapters.grub import CONFIGURATION, ENVIRONMENT
 from reprov.adapters.loaders import Grub, Loaders, find_loaders, images_in, making_of
 from reprov.domain.comparison import Blocker
 from reprov.domain.entry import Entry
+from reprov.domain.grub_menu import CONFIGURATION, ENVIRONMENT
 from reprov.domain.kernels import Making, blocker_of_room, kernels_of, room_needed_bytes, to_make, version_of_initramfs
-from reprov.workflows.initramfs import kernels_made
 
 _NO_NEEDS: Final[Mapping[str, int]] = MappingProxyType({})
 _GRUB_PROGRAMS: Final = (("usr/sbin", "mkconfig"), ("usr/bin", "editenv"), ("usr/sbin", "probe"))
@@ -66,6 +65,9 @@ def _blockers_of_room(
     needs_bytes: Mapping[str, int],
 ) -> list[Blocker]:
     """Each new initramfs is made beside the one that it replaces, which is the release's own where that has one."""
+    # Imported here: most plans are of nodes without a boot loader of their own.
+    from reprov.workflows.initramfs import kernels_made
+
     old, new, sizes = kernels_of(before), kernels_of(after), images_in(root)
     wanted = to_make(old, new, kernels_made(root), [version for version in new if sizes.get(making.name_of(version))], renew=False)
     largest_bytes = max((size for name, size in sizes.items() if version_of_initramfs(name)), default=0)

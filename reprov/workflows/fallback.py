@@ -4,10 +4,9 @@ import os
 from pathlib import Path
 
 from reprov.adapters.boot_files import viewed
-from reprov.adapters.grub import CONFIGURATION, ENVIRONMENT
 from reprov.adapters.loaders import LOADER_CONF, Entries, Grub, Loaders, find_loaders, images_in, read_entries
 from reprov.domain.boot_entries import boots, newest
-from reprov.domain.grub_menu import default_version, parse_environment
+from reprov.domain.grub_menu import CONFIGURATION, ENVIRONMENT, default_version, parse_environment
 from reprov.domain.kernels import in_order, version_of_image
 
 

@@ -1,25 +1,30 @@
 """Hot fixes of a node: packages that are not what the installed release says, and what another release makes of them."""
 
 from collections.abc import Collection
+from typing import TYPE_CHECKING
 
-from reprov.adapters.hot_fixes import DebianNode, NodePackages, RpmNode
-from reprov.adapters.package_database import STATUS
-from reprov.adapters.package_tree import PACKAGE_DATABASES
 from reprov.adapters.release_reader import ReleaseFiles
 from reprov.domain.entry import ancestors_of
-from reprov.domain.hop import COMPARE_VERSIONS
 from reprov.domain.hot_fixes import HotFix, judge
+from reprov.domain.package_databases import PACKAGE_DATABASES, STATUS
 from reprov.domain.packages import PackageChange, difference
 from reprov.domain.scan import Scan
+
+if TYPE_CHECKING:  # most nodes have no hot fix, and no need of what reads databases
+    from reprov.adapters.hot_fixes import NodePackages
 
 
 def find_hot_fixes(root_fd: int, seen: Scan, installed: ReleaseFiles) -> tuple[PackageChange, ...]:
     """From the installed release to the node, by name; nothing where its package database is the release's, or none that is known."""
     node = _node_packages(root_fd, seen, installed)
-    return difference(installed.packages, node.installed, COMPARE_VERSIONS[installed.packages.family]) if node else ()
+    if node is None:
+        return ()
+    from reprov.domain.hop import COMPARE_VERSIONS
+
+    return difference(installed.packages, node.installed, COMPARE_VERSIONS[installed.packages.family])
 
 
-def _node_packages(root_fd: int, seen: Scan, installed: ReleaseFiles) -> NodePackages | None:
+def _node_packages(root_fd: int, seen: Scan, installed: ReleaseFiles) -> "NodePackages | None":
     """The packages of a node whose database is not as the release has it."""
     for path in PACKAGE_DATABASES:
         known, found = installed.manifest.entries.get(path), seen.entries.get(path)
@@ -27,6 +32,8 @@ def _node_packages(root_fd: int, seen: Scan, installed: ReleaseFiles) -> NodePac
             continue
         journal = seen.entries.get(f"{path}-wal")
         if known.digest != found.digest or (journal is not None and journal.size):
+            from reprov.adapters.hot_fixes import DebianNode, RpmNode
+
             return DebianNode(root_fd) if path == STATUS else RpmNode(root_fd)
     return None
 
@@ -38,6 +45,8 @@ def judge_hot_fixes(
     node = _node_packages(root_fd, seen, installed) if installed else None
     if node is None or installed is None:
         return ()
+    from reprov.domain.hop import COMPARE_VERSIONS
+
     compare = COMPARE_VERSIONS[installed.packages.family]
     changes = difference(installed.packages, node.installed, compare)
 

@@ -4,11 +4,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from reprov.adapters.node_state import NodeState
-from reprov.adapters.package_tree import PACKAGE_DATABASES, read_package_tree, read_staged_tree
+from reprov.adapters.package_tree import read_package_tree, read_staged_tree
 from reprov.adapters.release_reader import ReleaseFiles
 from reprov.adapters.volumes import Volumes
 from reprov.domain.comparison import Action
 from reprov.domain.hop_script import post_script_between
+from reprov.domain.package_databases import PACKAGE_DATABASES
 from reprov.domain.post_script import PostScript
 from reprov.domain.scan import Scan
 from reprov.workflows.plan import Prepared

@@ -10,7 +10,7 @@ from reprov.adapters.files import opened_directory, scan_tree
 from reprov.adapters.labels import read_contexts
 from reprov.adapters.library import Library
 from reprov.adapters.package_database import read_packages
-from reprov.adapters.package_tree import PACKAGE_DATABASES, read_package_tree
+from reprov.adapters.package_tree import read_package_tree
 from reprov.adapters.place import Placed, place_tree
 from reprov.adapters.pool import Pool
 from reprov.adapters.store import Store
@@ -25,6 +25,7 @@ from reprov.domain.hop_script import PackageTree, post_script_between
 from reprov.domain.labels import label_entries
 from reprov.domain.manifest import Manifest
 from reprov.domain.ownership import Owner, Ownership
+from reprov.domain.package_databases import PACKAGE_DATABASES
 from reprov.domain.packages import PackageSet
 from reprov.domain.post_script_text import to_text
 from reprov.domain.release import CONTEXTS_NAME, MANIFEST_NAME, PACKAGES_NAME, Release, ReleaseId

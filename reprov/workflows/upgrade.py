@@ -13,16 +13,13 @@ from reprov.adapters.files import opened_directory
 from reprov.adapters.labels import has_selinux, keep_relabelling_out, unknown_labels
 from reprov.adapters.node_state import NodeState
 from reprov.adapters.post_state import PostState
-from reprov.adapters.processes import node_facts, running_kernel
 from reprov.adapters.release_reader import ReleaseFiles
 from reprov.adapters.staging import Staging, unstage
-from reprov.adapters.tree_uses import uses_in
 from reprov.adapters.volumes import Volumes, opened_volumes
 from reprov.domain.comparison import Action
 from reprov.domain.data_devices import Proving
 from reprov.domain.deployment import State
 from reprov.domain.entry import Kind, parent_of, show
-from reprov.domain.guards import blockers_of_live_commit
 from reprov.domain.journal import DirectoryChange, Written
 from reprov.domain.kernels import FALLBACK
 from reprov.domain.label_guard import blockers_of_labels
@@ -173,10 +170,10 @@ def _refuse_live(node: Node, ready: Prepared) -> None:
     """Raise `Refused` when something that runs on a live node forbids to exchange anything under it."""
     if not node.is_live:
         return
+    from reprov.workflows.live_guard import find_live_blockers
+
     changes, swaps = {change.path: change for change in ready.plan.comparison.changes}, ready.plan.swaps
-    uses = uses_in({op.path for op in swaps.ops})
-    blockers = blockers_of_live_commit(changes, swaps.ops, swaps.linked, swaps.rebuilt, uses, node_facts(), running_kernel())
-    refuse_blocked(ready.plan.blocked_by(blockers))
+    refuse_blocked(ready.plan.blocked_by(find_live_blockers(changes, swaps.ops, swaps.linked, swaps.rebuilt)))
 
 
 def _touched_volumes(ready: Prepared) -> tuple[str, ...]:

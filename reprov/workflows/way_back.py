@@ -9,18 +9,16 @@ from reprov.adapters.files import opened_directory
 from reprov.adapters.kept import OwnedByNode, immovable
 from reprov.adapters.mounts import MountWatch, read_mounts
 from reprov.adapters.previous import read_accounts
-from reprov.adapters.processes import node_facts, running_kernel
 from reprov.adapters.release_reader import ReleaseFiles
 from reprov.adapters.standing import read_standing
 from reprov.adapters.survey import survey
-from reprov.adapters.tree_uses import uses_in
 from reprov.adapters.volumes import Volumes
 from reprov.domain.blockers import refuse
 from reprov.domain.comparison import Action, Blocker, Change
 from reprov.domain.entry import Entry, Kind, is_below, show
 from reprov.domain.fences import Fence
 from reprov.domain.ground import find_ground
-from reprov.domain.guards import AT_BOOT, blockers_of_live_commit
+from reprov.domain.guards import AT_BOOT
 from reprov.domain.journal import DirectoryChange, Journal, Written
 from reprov.domain.labels import LabelChange
 from reprov.domain.ownership import Ownership
@@ -197,8 +195,9 @@ def _tell_live(todo: Exchange, monitor: Monitor) -> None:
 
 
 def _blockers_of_live(todo: Exchange, changes: Mapping[str, Change]) -> list[Blocker]:
-    uses = uses_in({op.path for op in todo.ops})
-    return blockers_of_live_commit(changes, todo.ops, todo.linked, todo.rebuilt, uses, node_facts(), running_kernel())
+    from reprov.workflows.live_guard import find_live_blockers
+
+    return find_live_blockers(changes, todo.ops, todo.linked, todo.rebuilt)
 
 
 def _changes_between(installed: ReleaseFiles | None, previous: ReleaseFiles | None) -> dict[str, Change]:
