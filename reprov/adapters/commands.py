@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
+from reprov.adapters.confined import run_confined
+from reprov.adapters.guard_space import GuardSpace
 from reprov.adapters.run import CommandFailed, spawn
 from reprov.adapters.sandbox import sandbox
 
@@ -53,6 +55,19 @@ class SandboxedCommands:
                 except subprocess.TimeoutExpired:
                     raise CommandFailed(argv, TIMED_OUT, f"not finished within {timeout_s} s".encode()) from None
         return 128 - status if status < 0 else status
+
+
+@dataclass(frozen=True, slots=True)
+class LiveCommands:
+    """On the running system, where it has no data device: in the control group of a space, which ends what a program leaves running."""
+
+    space: GuardSpace
+
+    def run(self, argv: Sequence[str], *, stdout_fd: int, stderr_fd: int, extra_environment: Mapping[str, str], timeout_s: float) -> int:
+        """See `Commands`."""
+        return run_confined(
+            self.space, argv, stdout_fd=stdout_fd, stderr_fd=stderr_fd, extra_environment=extra_environment, timeout_s=timeout_s
+        )
 
 
 def run_logged(commands: Commands, argv: Sequence[str], log: Path, timeout_s: float, environment: Mapping[str, str]) -> Ended:

@@ -30,10 +30,17 @@ def is_running() -> bool:
 
 def active_units() -> frozenset[str]:
     """The names of every unit that runs, or is about to."""
-    said = run(
-        ("systemctl", "list-units", "--plain", "--no-legend", "--full", "--no-pager", "--state=active,activating,reloading"),
-        timeout_s=_TIMEOUT_S,
-    ).stdout.decode(errors="replace")
+    return _units_in("active,activating,reloading")
+
+
+def failed_units() -> frozenset[str]:
+    """The names of every unit that has failed."""
+    return _units_in("failed")
+
+
+def _units_in(states: str) -> frozenset[str]:
+    argv = ("systemctl", "list-units", "--plain", "--no-legend", "--full", "--no-pager", f"--state={states}")
+    said = run(argv, timeout_s=_TIMEOUT_S).stdout.decode(errors="replace")
     return frozenset(words[0] for line in said.splitlines() if (words := line.split()))
 
 

@@ -1,12 +1,16 @@
 """Node -> the devices on it that are data; where nothing speaks for any, that is told in milliseconds and without any tool."""
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from reprov.adapters.files import opened_directory
 from reprov.adapters.run import is_installed
 from reprov.domain.data_devices import DataDevices, Proving, why_not_looked
+from reprov.errors import Refused
 from reprov.events import Monitor
 from reprov.workflows.node import Node
+
+if TYPE_CHECKING:
+    from reprov.domain.inventory import Inventory
 
 _PROGRAMS: Final = ("sfdisk", "blkid")
 """Without them an inventory has less than there is where udev does not know, and a proof has no table entries and no contents."""
@@ -28,6 +32,14 @@ def find_data_devices(node: Node, proving: Proving, monitor: Monitor) -> DataDev
     inventory = take_inventory(node.root, monitor=monitor)
     found = protected(inventory)
     return DataDevices(found, inventory if found or inventory.osds else None)
+
+
+def inventory_to_guard(node: Node, monitor: Monitor) -> "Inventory | None":
+    """What the programs of a running node are guarded by; None where there is no data device. Raises `Refused` where nobody can tell."""
+    data = find_data_devices(node, Proving.AUTO, monitor)
+    if data.problem:
+        raise Refused(f"data devices cannot be guarded: {data.problem}", hint="install what is missing; nothing runs without the guard")
+    return data.inventory
 
 
 def _sign_of_data(node: Node) -> str:

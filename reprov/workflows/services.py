@@ -94,6 +94,14 @@ def services_of(state: NodeState) -> tuple[str, ...]:
         return ()
 
 
+def services_down(node: Node) -> tuple[str, ...]:
+    """The units of a running system that have failed, and those of the installed role that do not run."""
+    if not node.is_live or not systemctl.is_running():
+        return ()
+    wanted = services_of(node.state)
+    return tuple(sorted({*systemctl.failed_units(), *wanted} - {*systemctl.active_units()}))
+
+
 def reboot_reasons(node: Node) -> tuple[str, ...]:
     """Why a node wants to be rebooted: what has been written down and, as far as the running system is its, is not met yet."""
     if not node.state.exists:

@@ -15,7 +15,7 @@ from reprov.events import Monitor, Note
 from reprov.workflows.kernels import Booted, update_boot
 from reprov.workflows.node import Node
 from reprov.workflows.policy import rebuild_policies
-from reprov.workflows.services import Settled, settle_services
+from reprov.workflows.services import Settled, services_down, settle_services
 
 _BOOT_FOLDERS: Final = (
     *("boot/", "usr/lib/modules/", "lib/modules/", "usr/lib/grub/", "usr/lib/systemd/boot/"),
@@ -55,7 +55,9 @@ def take_back_into_use(node: Node, changed: Collection[str], monitor: Monitor) -
             step(node, changed, monitor)
         except (ReprovError, OSError) as error:
             monitor.emit(Note(f"after the rollback: {error.message if isinstance(error, ReprovError) else error}"))
-    settled = settle_services(node.root, (), changed, monitor)
+    # What did not come up on the tree that was left runs nothing old, and nobody else would start it again.
+    facts = [ServiceFact(unit, "start", "the way back") for unit in services_down(node)]
+    settled = settle_services(node.root, facts, changed, monitor)
     for failure in settled.failed:
         monitor.emit(Note(f"after the rollback: {failure.unit} {failure.problem}"))
     return settled
