@@ -47,6 +47,8 @@ STAGED = "staged"
 INCOMING = "incoming"
 PREVIOUS = "previous"
 LEFTOVER = "leftover"
+CANDIDATE = "candidate"
+"""The files of a release that may yet be refused, while an upgrade plans."""
 
 
 class NodeState:

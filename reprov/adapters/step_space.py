@@ -61,9 +61,7 @@ class RootSpace:
 @contextmanager
 def root_space(root: Path, prepare: Callable[[MountSpace], None]) -> Iterator[RunStep]:
     """Namespaces of their own around a root for the block, with the node's own filesystems and nothing else of the machine."""
-    for name in SYSTEM_DIRECTORIES:
-        if not (root / name).is_dir() or (root / name).is_symlink():
-            raise Refused(f"{root / name} is no directory, and scripts need it", hint="make it, with the mode that it has on other nodes")
+    _require_directories(root)
     with guard_space(Path("/")) as group, sandbox() as box:
         name = _host_name(root)
         if name:
@@ -85,10 +83,18 @@ def live_space(prepare: Callable[[MountSpace], None]) -> Iterator[RunStep]:
         yield _runner(space)
 
 
-def require_space() -> None:
+def require_space(root: Path) -> None:
     """Raise `Refused` where there can be no such place."""
+    if root != Path("/"):
+        _require_directories(root)
     with guard_space(Path("/")):
         pass
+
+
+def _require_directories(root: Path) -> None:
+    for name in SYSTEM_DIRECTORIES:
+        if not (root / name).is_dir() or (root / name).is_symlink():
+            raise Refused(f"{root / name} is no directory, and scripts need it", hint="make it, with the mode that it has on other nodes")
 
 
 def _runner(space: GuardSpace | RootSpace) -> RunStep:

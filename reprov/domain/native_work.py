@@ -29,6 +29,8 @@ class NativeFacts(NamedTuple):
     """Those of `PROGRAMS` that it has."""
     kernels: tuple[str, ...]
     """The versions that have modules in it."""
+    unindexed: tuple[str, ...]
+    """Those of them that have no index of their modules, or modules that no release brought: of the others the release has the index."""
     is_live: bool
 
 
@@ -60,7 +62,7 @@ def _scripts(kind: WorkKind, caches: Collection[str], facts: NativeFacts) -> lis
             reload = "[ ! -e /run/udev/control ] || { udevadm control --reload; udevadm trigger; }"
             return [("systemd-hwdb", "systemd-hwdb update"), *([("udevadm", reload)] if facts.is_live else [])]
         case WorkKind.DEPMOD:
-            return [("depmod", "\n".join(f"depmod -a {kernel}" for kernel in facts.kernels))] if facts.kernels else []
+            return [("depmod", "\n".join(f"depmod -a {kernel}" for kernel in facts.unindexed))] if facts.unindexed else []
         case WorkKind.INITRAMFS:
             if not facts.kernels:
                 return []

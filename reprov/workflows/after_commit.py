@@ -30,7 +30,6 @@ from reprov.adapters.times import put_times_back
 from reprov.adapters.volumes import opened_volumes
 from reprov.domain.check import Checked
 from reprov.domain.convergence import Converged
-from reprov.domain.data_devices import Proving
 from reprov.domain.deployment import State
 from reprov.domain.entry import Kind
 from reprov.domain.kept_paths import kept_tops
@@ -47,7 +46,7 @@ from reprov.events import Monitor, Note, phase
 from reprov.workflows.checks import RESULTS, checks_of, run_checks
 from reprov.workflows.commit import signals_heard, signals_held, void_held_signals
 from reprov.workflows.converge import CONVERGING, converge, hook_of_node
-from reprov.workflows.data_devices import find_data_devices
+from reprov.workflows.data_devices import inventory_to_guard
 from reprov.workflows.guarded import guarded
 from reprov.workflows.node import Node, now
 from reprov.workflows.policy import label_what_was_made
@@ -60,6 +59,8 @@ _SYNC_AFTER_S: Final = 2.0
 _TRIGGER_ROUNDS: Final = 5
 _PROGRAM_FOLDERS: Final = ("usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin", "sbin", "bin")
 _MODULES: Final = "usr/lib/modules"
+_OWN_MODULES: Final = ("updates", "extra", "weak-updates")
+"""Where DKMS and its like put modules (depmod.d(5))."""
 _HIDE: Final = 'for place; do mount -n -t tmpfs -o ro,nosuid,nodev,noexec,mode=0700 reprov-hidden "$place"; done'
 
 
@@ -94,7 +95,7 @@ class Finished:
         return f"{self.steps} step{'' if self.steps == 1 else 's'} in {self.elapsed_s:.1f} s" if self.steps else "no script to run"
 
 
-def begin(node: Node, script: PostScript, seen: Scan, changed: Collection[str]) -> None:
+def begin(node: Node, script: PostScript, seen: Scan, changed: Collection[str], monitor: Monitor) -> None:
     """Write down, before a commit, what follows it; `changed` are the paths whose content it changes.
 
     Raises `Refused` where it could not be run.
@@ -105,7 +106,9 @@ def begin(node: Node, script: PostScript, seen: Scan, changed: Collection[str]) 
     post.write_changed(changed)
     write_kept(post.directory, kept_tops(seen))
     if script.steps or script.works:
-        require_space()
+        require_space(node.root)
+    if node.is_live:
+        inventory_to_guard(node, monitor)
 
 
 def pending(node: Node) -> Progress | None:
@@ -285,7 +288,7 @@ def _opened_runner(node: Node, post: PostState, script: PostScript, volumes: Seq
             with root_space(node.root, prepare) as run:
                 yield runner(run)
             return
-        inventory = find_data_devices(node, Proving.AUTO, monitor).inventory
+        inventory = inventory_to_guard(node, monitor)
         if inventory is None:
             with live_space(prepare) as run:
                 yield runner(run)
@@ -308,7 +311,13 @@ def _native_facts(node: Node) -> NativeFacts:
         view = RootView(root_fd)
         programs = [name for name in PROGRAMS if any(view.is_program(f"{folder}/{name}") for folder in _PROGRAM_FOLDERS)]
         kernels = [name for name in view.names(_MODULES) if view.status(f"{_MODULES}/{name}/modules.order") is not None]
-    return NativeFacts(programs, tuple(kernels), node.is_live)
+        unindexed = [name for name in kernels if not _has_index(view, name)]
+    return NativeFacts(programs, tuple(kernels), tuple(unindexed), node.is_live)
+
+
+def _has_index(view: RootView, kernel: str) -> bool:
+    folder = f"{_MODULES}/{kernel}"
+    return view.status(f"{folder}/modules.dep") is not None and not any(view.status(f"{folder}/{name}") for name in _OWN_MODULES)
 
 
 def _confirm(node: Node, post: PostState, finished: Finished) -> None:

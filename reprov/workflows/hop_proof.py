@@ -41,10 +41,10 @@ def prove_before(node: Node, data: DataDevices, hop: str, monitor: Monitor) -> "
     return proof
 
 
-def prove_after(node: Node, proof: "HopProof | None", monitor: Monitor) -> "HopProof | None":
+def prove_after(node: Node, proof: "HopProof | None", monitor: Monitor, *, is_undone: bool = False) -> "HopProof | None":
     """Compare the devices with what they were, when the change is done. Raises `ProofFailed` when there is any difference.
 
-    The change stays: what has been written to a device no rollback takes back.
+    The change stays, unless what followed it failed and it `is_undone`: what has been written to a device no rollback takes back.
     """
     if proof is None:
         return None
@@ -67,7 +67,8 @@ def prove_after(node: Node, proof: "HopProof | None", monitor: Monitor) -> "HopP
         )
         raise ProofFailed(
             f"{done.verdict}{': ' if differences else ''}{_some(differences)}",
-            hint=f"the {proof.hop} is done and stays; change no other node until it is known what wrote to these devices"
+            hint=f"the {proof.hop} {'failed, and was taken back' if is_undone else 'is done and stays'}; change no other node until it is "
+            "known what wrote to these devices"
             f" ({node.state.directory / PROOF_FILE} has both sides)",
         )
     return done

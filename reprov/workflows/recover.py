@@ -1,10 +1,12 @@
 """Interrupted -> finished or undone: what an earlier run left, judged by the journal and by what is really on disk."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from reprov.adapters.kept import OwnedByNode, release_all
+from reprov.adapters.node_state import CANDIDATE
 from reprov.adapters.post_state import PostState
 from reprov.adapters.release_reader import ReleaseFiles
 from reprov.adapters.staging import set_aside, unstage
@@ -61,6 +63,9 @@ def settle(node: Node, monitor: Monitor, *, goes_on: bool = True) -> None:
 
     With `goes_on` that includes the phase after a commit. Raises `HopFailed` when that ends badly and the node is rolled back.
     """
+    candidate = node.state.directory / CANDIDATE
+    if candidate.exists():
+        shutil.rmtree(candidate)  # of an upgrade that was killed
     if probed := node.state.probed():
         with opened_volumes(node.root, {volume for volume, _ in probed}) as volumes:
             for volume, directory in probed:

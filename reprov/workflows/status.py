@@ -34,7 +34,7 @@ def status(root: Path) -> Status:
     """What the node's state file says. Raises `Refused` for what is no root."""
     node = inspect_node(root)
     deployment, post = node.state.deployment(), PostState(node.state.directory)
-    after = post.progress()
+    after = _told_of(post.progress(), node)
     is_pending = after is not None and not after.end and deployment.state is State.COMMITTED and _is_of(after, node)
     return Status(
         deployment,
@@ -44,6 +44,11 @@ def status(root: Path) -> Status:
         after,
         post.quarantined(),
     )
+
+
+def _told_of(after: Progress | None, node: Node) -> Progress | None:
+    """What went well after a commit is not told any more when another one, or a rollback, has made the live tree since."""
+    return None if after and after.end == "confirmed" and not _is_of(after, node) else after
 
 
 def _is_of(after: Progress, node: Node) -> bool:

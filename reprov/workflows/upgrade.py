@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from reprov.adapters import returned
 from reprov.adapters.files import opened_directory
 from reprov.adapters.labels import has_selinux, keep_relabelling_out, unknown_labels
-from reprov.adapters.node_state import NodeState
+from reprov.adapters.node_state import CANDIDATE, NodeState
 from reprov.adapters.post_state import PostState
 from reprov.adapters.release_reader import ReleaseFiles
 from reprov.adapters.staging import Staging, unstage
@@ -120,14 +120,14 @@ def upgrade(
                 refuse_owners(owners, apply_chown=apply_chown, is_live=node.is_live)
                 _refuse_live(node, ready)  # again: fetching has taken its time
                 if not no_post:
-                    _write_what_follows(node, ready, volumes)
+                    _write_what_follows(node, ready, volumes, monitor)
                 try:
                     with signals_held():
                         done = _commit(node, ready, volumes, staging, owners.changes, monitor, goes_on=not no_post)
                         if not no_post:
                             done = _go_on(node, done, monitor)
                 except HopFailed:
-                    prove_after(node, proof, monitor)
+                    prove_after(node, proof, monitor, is_undone=True)
                     raise
             return replace(done, proof=prove_after(node, proof, monitor))
 
@@ -138,7 +138,7 @@ def _refuse_quarantined(node: Node, release: ReleaseId) -> None:
             raise item.refusal()
 
 
-def _write_what_follows(node: Node, ready: Prepared, volumes: Volumes) -> None:
+def _write_what_follows(node: Node, ready: Prepared, volumes: Volumes, monitor: Monitor) -> None:
     """The post-script, and all else that an interruption after the commit would leave to others. A node that was empty has none."""
     # Imported here, but before the commit: afterwards what is imported would come from another tree.
     from reprov.workflows.after_commit import begin
@@ -149,7 +149,7 @@ def _write_what_follows(node: Node, ready: Prepared, volumes: Volumes) -> None:
     else:
         script = post_script_of(node.root, ready, volumes)
     changed = [change.path for change in ready.plan.comparison.changes if change.action is not Action.METADATA]
-    begin(node, script, ready.seen, changed)
+    begin(node, script, ready.seen, changed, monitor)
 
 
 def _go_on(node: Node, done: Upgraded, monitor: Monitor) -> Upgraded:
@@ -299,9 +299,7 @@ def _directory_changes(ready: Prepared, scan: Scan) -> tuple[DirectoryChange, ..
 @contextmanager
 def _candidate(state: NodeState) -> Iterator[Path]:
     """A directory for the files of a release that may yet be refused."""
-    folder = state.directory / "candidate"
-    if folder.exists():
-        shutil.rmtree(folder)  # of a run that was killed
+    folder = state.directory / CANDIDATE
     folder.mkdir()
     try:
         yield folder

@@ -100,7 +100,7 @@ class ServiceLab:
         with self.image.open("wb") as file:
             file.truncate(_IMAGE_BYTES)
         subprocess.run(["mkfs.ext4", "-q", "-F", str(self.image)], check=True)
-        with _mounted(self.image, folder / "root") as root:
+        with mounted(self.image, folder / "root") as root:
             ran = run("upgrade", "base", OLD, "--from", self.store.folder, "--root", root)
             assert ran.status == 0, ran.stderr
             subprocess.run(["ssh-keygen", "-q", "-A", "-f", str(root)], check=True)
@@ -110,13 +110,14 @@ class ServiceLab:
         """A booted copy."""
         image = folder / "node.ext4"
         subprocess.run(["cp", "--sparse=always", str(self.image), str(image)], check=True)
-        with _mounted(image, folder / "node") as root, booted(root, binds={STORE: self.store.folder}) as node:
+        with mounted(image, folder / "node") as root, booted(root, binds={STORE: self.store.folder}) as node:
             yield ServiceNode(node)
         image.unlink()
 
 
 @contextmanager
-def _mounted(image: Path, point: Path) -> Iterator[Path]:
+def mounted(image: Path, point: Path) -> Iterator[Path]:
+    """A disk image, mounted on a new directory."""
     point.mkdir()
     subprocess.run(["mount", "-o", "loop", str(image), str(point)], check=True)
     try:

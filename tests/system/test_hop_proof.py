@@ -147,7 +147,7 @@ def test_whatever_writes_to_data_meanwhile_fails_the_change_that_is_done(
     if verb == "rollback":
         disk.node.install("1.1")
     hooks.at_start("commit", lambda: alter(disk))
-    words = ("rollback",) if verb == "rollback" else ("upgrade", "1.1", "--from", disk.node.store.folder)
+    words = ("rollback",) if verb == "rollback" else ("upgrade", "1.1", "--no-post", "--from", disk.node.store.folder)
     ran = disk.node.run(*words, "--prove", "always")
     hop, version = ("rollback to base 1.0", "1.0") if verb == "rollback" else ("upgrade to base 1.1", "1.1")
     assert ran.status == 7
@@ -197,7 +197,7 @@ def test_what_could_not_be_proved_is_refused_before_anything_is_changed(
     disk.node.install("1.1") if verb == "rollback" else None
     without(missing)
     before = disk.node.snapshot()
-    words = ("rollback",) if verb == "rollback" else ("upgrade", "1.1", "--from", disk.node.store.folder)
+    words = ("rollback",) if verb == "rollback" else ("upgrade", "1.1", "--no-post", "--from", disk.node.store.folder)
     ran = disk.node.run(*words, "--prove", "always")
     assert ran.status == 4
     assert "reprov: nobody could prove afterwards that data is untouched: " in ran.stderr

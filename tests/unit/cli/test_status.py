@@ -145,6 +145,14 @@ def test_what_ran_after_the_commit(reprov: Callable[..., Any], tmp_path: Path, s
     assert reprov("status", "--root", node).stdout.removeprefix(TEXTS["installed, with a way back"][1].replace("committed", state)) == text
 
 
+def test_what_ran_after_a_commit_that_was_taken_back_is_not_told(reprov: Callable[..., Any], tmp_path: Path) -> None:
+    node = a_node(tmp_path, replace(COMMITTED, state=State.ROLLED_BACK))
+    NodeState(node).write_journal(Journal("another", ("",), (), (), (), ()))
+    NodeState(node).finish_journal()
+    PostState(NodeState(node).directory).begin(PostScript(ONE, TWO), replace(PROGRESS, end="confirmed"))
+    assert "scripts" not in reprov("status", "--root", node).stdout
+
+
 def test_a_release_in_quarantine(reprov: Callable[..., Any], tmp_path: Path) -> None:
     node = a_node(tmp_path, COMMITTED)
     PostState(NodeState(node).directory).quarantine(Quarantined(TWO, AT, "x.postinst failed"))
