@@ -5,6 +5,7 @@ the same versions as the tree, whatever the mirrors offer by now.
 """
 
 import hashlib
+import re
 import shutil
 import subprocess
 import time
@@ -15,6 +16,7 @@ from typing import NamedTuple
 from reprov.adapters.debs import cache_folder
 from reprov.adapters.sandbox import Sandbox, sandbox
 from reprov.domain.dpkg import StatusEntry, parse_status
+from tests.system.snapshot import Seen, Snapshot, difference, snapshot
 
 _LAB = "run/apt-lab"
 _POLICY = "usr/sbin/policy-rc.d"
@@ -29,6 +31,30 @@ Dpkg::Use-Pty "0";
 DPkg::Options {{ "--force-unsafe-io"; "--force-confdef"; "--force-confold"; }};
 """
 _ENVIRONMENT = {"APT_CONFIG": f"/{_LAB}/apt.conf", "DEBIAN_FRONTEND": "noninteractive", "HOME": "/root"}
+
+
+class Reason(NamedTuple):
+    """Why a path may differ."""
+
+    paths: str
+    """A regular expression for all of a path."""
+    why: str
+
+
+NOT_COMPARED = (
+    Reason(r"\.reprov(/.*)?|lost\+found", "reprov's own, and the filesystem's"),
+    Reason(r"usr/lib/reprov(/.*)?", "the client, which comes with a build and is no package"),
+    Reason(r"var/log/.*", "logs"),
+    Reason(r"var/cache/.*", "caches"),
+    Reason(r".*/__pycache__/.*", "caches: those of a build are valid by content, those that apt makes by time"),
+    Reason(r"(tmp|var/tmp|run)/.*", "temporary"),
+)
+DIFFERENT = (
+    Reason(r"var/lib/apt/(extended_states|lists.*)", "apt's own notes: the release has those of its build"),
+    Reason(r"var/lib/dpkg/(.*-old|lock|lock-frontend|triggers/Lock)", "dpkg's backups and locks, which a build takes away"),
+    Reason(r"boot/initrd\.img-.*", "made on the node, and no two runs of cpio give the same times"),
+    Reason(r"etc/ca-certificates\.conf\.dpkg-old", "a backup that its script makes of the file that it writes anew"),
+)
 
 
 class Packages(NamedTuple):
@@ -75,6 +101,23 @@ def upgrade_by_apt(root: Path, wanted: Packages) -> float:
     if missing:
         raise RuntimeError(f"apt did not install {', '.join(missing)}")
     return elapsed_s
+
+
+def unexplained(by_reprov: Path, by_apt: Path) -> list[str]:
+    """What differs between two roots and has no reason, a line each."""
+    found = difference(_compared(snapshot(by_apt)), _compared(snapshot(by_reprov)))
+    return [line for line in found if not any(re.match(rf"'(?:{reason.paths})'", line) for reason in DIFFERENT)]
+
+
+def _compared(found: Snapshot) -> Snapshot:
+    """Without what is not compared, and without times: a script that ran leaves its own."""
+    left = re.compile("|".join(f"(?:{reason.paths})" for reason in NOT_COMPARED))
+    return {path: _timeless(seen) for path, seen in found.items() if not left.fullmatch(path)}
+
+
+def _timeless(seen: Seen) -> Seen:
+    """What is compared of a path. The size of a directory is the filesystem's affair."""
+    return seen._replace(mtime_ns=0, size=0 if seen.kind == "directory" else seen.size)
 
 
 def _installed(tree: Path) -> dict[str, StatusEntry]:

@@ -162,7 +162,7 @@ def make_library(folder: Path, *, exclude: str = EXCLUDE, add_only: str = ADD_ON
 
 
 _ROLES = Path(__file__).parents[2] / "roles"
-_SHIPPED = ("base", "ceph-osd", "compute")
+_SHIPPED = ("base", "ceph-osd")
 _UPDATES = ("updates", "security")
 
 
@@ -376,7 +376,7 @@ def selinux_trees() -> RealTrees:
 def role_trees(role: str) -> RealTrees:
     """Two releases of a role that reprov ships, without and with the updates of the day, as `reprov build` has left them.
 
-    Built when they are asked for first: some minutes for `base`, ten more for `compute`.
+    Built when they are asked for first, in some minutes.
     """
     from reprov.events import NullMonitor
     from reprov.workflows.build import Wanted, build
