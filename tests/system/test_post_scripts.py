@@ -75,6 +75,13 @@ def test_a_release_carries_the_post_script_of_every_hop_to_it(store: Store, tmp_
 OTHER_UP = "Package: up\nStatus: install ok installed\nArchitecture: all\nVersion: 0.9\n"
 
 
+@pytest.fixture
+def node(node: Node) -> Node:
+    """One that runs the scripts of its hops."""
+    node.runs_scripts = True
+    return node
+
+
 def script_on(node: Node) -> PostScript:
     """What a node has kept of its last hop."""
     return parse((node.root / ".reprov/post/script").read_text(), "script")
