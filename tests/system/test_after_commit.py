@@ -138,10 +138,10 @@ def test_status_100_asks_for_a_reboot(scripted: Scripted) -> None:
     scripted.give(step("one", "exit 100"), step("two", "exit 0"))
     ran = node.upgrade(NEW)
     assert ran.status == 100, ran.stderr
-    assert ran.stdout.endswith("reboot wanted by one.postinst\n")
+    assert ran.stdout.endswith("reboot wanted: one.postinst asked for it\n")
     found = state_of(node)
     assert (found["state"], found["reboot"]) == ("confirmed", ["one.postinst asked for it"])
-    assert json.loads(node.run("history", "--json").stdout)[-1]["reboot"] == ["one.postinst"]
+    assert json.loads(node.run("history", "--json").stdout)[-1]["reboot"] == ["one.postinst asked for it"]
 
 
 def test_services_are_not_touched_and_work_is_done_once_at_the_end(scripted: Scripted) -> None:
