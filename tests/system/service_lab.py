@@ -38,11 +38,9 @@ from reprov.cli.settled_text import settled_json
 from reprov.domain.comparison import Action
 from reprov.domain.data_devices import Proving
 from reprov.domain.post_script import ServiceFact
-from reprov.domain.restarts import changed_paths
 from reprov.domain.source import Source
 from reprov.errors import ReprovError
 from reprov.events import NullMonitor
-from reprov.workflows.node import inspect_node
 from reprov.workflows.rollback import rollback
 from reprov.workflows.services import settle_services
 from reprov.workflows.upgrade import upgrade
@@ -53,11 +51,9 @@ try:
         done = upgrade(root, Source.parse(source), "base", version, stage_only=False, no_post=True, proving=Proving.NEVER, monitor=monitor)
         changed = {change.path for change in done.plan.comparison.changes if change.action is not Action.METADATA}
     elif verb == "rollback":
-        rollback(root, accept_changed=False, proving=Proving.NEVER, monitor=monitor)
-        node = inspect_node(root)
-        trees = [node.state.release_directory(name) for name in (node.state.deployment().installed, node.state.deployment().previous)]
-        from reprov.adapters.release_reader import ReleaseFiles
-        changed = changed_paths(*(ReleaseFiles.load(tree).manifest.entries for tree in trees))
+        settled = rollback(root, accept_changed=False, proving=Proving.NEVER, monitor=monitor).settled
+        print(json.dumps(settled_json(settled)))
+        sys.exit()
 except ReprovError as error:
     print(json.dumps({"refused": error.message, "hint": error.hint}))
     sys.exit(error.exit_code)

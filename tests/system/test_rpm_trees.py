@@ -180,6 +180,7 @@ def test_a_node_is_installed_upgraded_and_rolled_back(
         assert checked.status == 0, checked.stdout + checked.stderr
         assert os.listdir(node.path(site.database.lstrip("/"))) == ["rpmdb.sqlite"]
 
+    node.runs_scripts = True
     node.install("1.0", role="el")
     is_whole("1.0")
     before = node.snapshot()
