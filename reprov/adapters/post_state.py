@@ -66,11 +66,6 @@ class PostState:
             return ()
         return tuple(content.decode("utf-8", "surrogateescape").split("\0")[:-1])
 
-    @property
-    def is_begun(self) -> bool:
-        """There is, or was, such a phase."""
-        return (self.directory / "progress").exists()
-
     def script(self) -> PostScript:
         """The post-script. Raises `NeedsAttention` when it cannot be read any more."""
         from reprov.domain.post_script_text import parse

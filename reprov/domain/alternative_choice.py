@@ -18,7 +18,7 @@ from reprov.domain.tree import real_directory, real_path
 
 
 class Tree(NamedTuple):
-    """What is known of a tree: its paths, and the content of the files in `ADMIN_DIRECTORY` that matter."""
+    """What is known of a tree: its paths, and the content of the files below `admin_path` that matter."""
 
     entries: Mapping[str, Entry]
     contents: Mapping[str, bytes]
@@ -46,7 +46,7 @@ class Choices:
     links: Mapping[str, str]
     """Where links of the next tree lead; "" for one that is not to be."""
     contents: Mapping[str, bytes]
-    """Of files in `ADMIN_DIRECTORY` that are not as the release has them, or only as old."""
+    """Of files below `admin_path` that are not as the release has them, or only as old."""
     decided: frozenset[str]
     """The links in `LINK_DIRECTORY` that are no matter of merging, because update-alternatives made them."""
     notes: tuple[AccountNote, ...]
@@ -58,11 +58,11 @@ NO_CHOICES = Choices({}, {}, frozenset(), ())
 
 def names_touched(scan: Scan, base: Mapping[str, Entry], ownership: Ownership) -> tuple[str, ...]:
     """The names of which somebody may have changed something since the release was installed whose paths are `base`."""
-    found = []
-    for path, ours in scan.entries.items() if ADMIN_DIRECTORY in scan.entries else ():
-        if not path.startswith(f"{ADMIN_DIRECTORY}/") or ours.kind is not Kind.FILE:
+    found, folder = [], admin_path("")
+    for path in [path for path in scan.entries if path.startswith(folder)]:
+        ours, name = scan.entries[path], path.removeprefix(folder)
+        if ours.kind is not Kind.FILE:
             continue
-        name = path.removeprefix(f"{ADMIN_DIRECTORY}/")
         link, was, was_link = scan.entries.get(link_path(name)), base.get(path), base.get(link_path(name))
         same = was is not None and was.equals(ours) and (link and link.target) == (was_link and was_link.target)
         nodes = any(known in scan.verdicts or known in scan.fenced for known in (path, link_path(name)))

@@ -69,14 +69,13 @@ def kernels_of(tree: Mapping[str, Entry]) -> dict[str, str]:
     images = {path.removeprefix(_IMAGE) for path in tree if path.startswith(_IMAGE)}
     digests = {version: hashlib.sha256(tree[_IMAGE + version].digest.encode()) for version in images if _VERSION.fullmatch(version)}
     with_modules = set()
-    for path in sorted(tree):
-        if path.startswith(_MODULES):
-            version = path.partition("modules/")[2].partition("/")[0]
-            if version in digests:
-                with_modules.add(version)
-                # Only modules: the indexes beside them are made again by depmod, and need not come out the same.
-                if tree[path].kind is Kind.FILE and "/kernel/" in path:
-                    digests[version].update(f"{path}\0{tree[path].digest}\0".encode("utf-8", "surrogateescape"))
+    for path in sorted(path for path in tree if path.startswith(_MODULES)):
+        version = path.partition("modules/")[2].partition("/")[0]
+        if version in digests:
+            with_modules.add(version)
+            # Only modules: the indexes beside them are made again by depmod, and need not come out the same.
+            if tree[path].kind is Kind.FILE and "/kernel/" in path:
+                digests[version].update(f"{path}\0{tree[path].digest}\0".encode("utf-8", "surrogateescape"))
     return {version: digests[version].hexdigest() for version in in_order(with_modules)}
 
 

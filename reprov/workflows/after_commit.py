@@ -49,6 +49,7 @@ from reprov.workflows.converge import CONVERGING, converge, hook_of_node
 from reprov.workflows.data_devices import inventory_to_guard
 from reprov.workflows.guarded import guarded
 from reprov.workflows.node import Node, now
+from reprov.workflows.pending import pending
 from reprov.workflows.policy import label_what_was_made
 from reprov.workflows.rollback import roll_back
 from reprov.workflows.services import want_reboot
@@ -109,15 +110,6 @@ def begin(node: Node, script: PostScript, seen: Scan, changed: Collection[str], 
         require_space(node.root)
     if node.is_live:
         inventory_to_guard(node, monitor)
-
-
-def pending(node: Node) -> Progress | None:
-    """The phase after the commit that made the live tree, when it is not over; None when nothing is left to do."""
-    progress = PostState(node.state.directory).progress()
-    if progress is None or progress.end or node.state.deployment().state is not State.COMMITTED:
-        return None
-    journal = node.state.journal() or node.state.previous_journal()
-    return progress if journal is not None and journal.transaction == progress.transaction else None
 
 
 def go_on(node: Node, monitor: Monitor) -> Finished:

@@ -23,8 +23,8 @@ def preflight_boot(
 
     `before` and `after` are the paths of the installed release and of the one to come, `needs_bytes` is by volume what staging that takes.
     """
-    loaders, new = find_loaders(root), kernels_of(after)
-    if not loaders or not new:
+    loaders = find_loaders(root)
+    if not loaders or not kernels_of(after):
         return ()
     making = making_of(lambda path: path in after)
     if making is None:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from reprov.adapters.kept import OwnedByNode, release_all
 from reprov.adapters.node_state import CANDIDATE
-from reprov.adapters.post_state import PostState
 from reprov.adapters.release_reader import ReleaseFiles
 from reprov.adapters.staging import set_aside, unstage
 from reprov.adapters.volumes import Volumes, clear_probe, opened_volumes
@@ -28,6 +27,7 @@ from reprov.workflows.commit import (
 )
 from reprov.workflows.node import Node, changing_node, now
 from reprov.workflows.owned import node_owns
+from reprov.workflows.pending import pending
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +80,14 @@ def settle(node: Node, monitor: Monitor, *, goes_on: bool = True) -> None:
 
 def _go_on(node: Node, monitor: Monitor) -> None:
     """What runs after a commit, where that was interrupted."""
-    if not PostState(node.state.directory).is_begun:
+    if pending(node) is None:
         return
     # Imported here: most nodes have nothing to go on with.
-    from reprov.workflows.after_commit import go_on, pending
+    from reprov.workflows.after_commit import go_on
 
-    if pending(node) is not None:
-        with signals_held():
-            finished = go_on(node, monitor)
-        monitor.emit(Note(f"went on with what follows the commit: {finished.summary}"))
+    with signals_held():
+        finished = go_on(node, monitor)
+    monitor.emit(Note(f"went on with what follows the commit: {finished.summary}"))
 
 
 def _settle_commit(node: Node, deployment: Deployment, journal: Journal | None, monitor: Monitor) -> None:

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from reprov.adapters.post_state import PostState
-from reprov.domain.deployment import Deployment, State
+from reprov.domain.deployment import Deployment
 from reprov.domain.post_progress import Progress
 from reprov.domain.quarantine import Quarantined
 from reprov.workflows.hop_proof import last_proof
 from reprov.workflows.node import Node, inspect_node
+from reprov.workflows.pending import is_of_live_tree, pending
 from reprov.workflows.services import reboot_reasons
 
 
@@ -35,10 +36,9 @@ def status(root: Path) -> Status:
     node = inspect_node(root)
     deployment, post = node.state.deployment(), PostState(node.state.directory)
     after = _told_of(post.progress(), node)
-    is_pending = after is not None and not after.end and deployment.state is State.COMMITTED and _is_of(after, node)
     return Status(
         deployment,
-        node.state.is_interrupted() or (is_pending and not node.state.is_held()),
+        node.state.is_interrupted() or (pending(node) is not None and not node.state.is_held()),
         last_proof(node),
         reboot_reasons(node),
         after,
@@ -48,13 +48,7 @@ def status(root: Path) -> Status:
 
 def _told_of(after: Progress | None, node: Node) -> Progress | None:
     """What went well after a commit is not told any more when another one, or a rollback, has made the live tree since."""
-    return None if after and after.end == "confirmed" and not _is_of(after, node) else after
-
-
-def _is_of(after: Progress, node: Node) -> bool:
-    """Whether it follows the commit that made the live tree."""
-    journal = node.state.journal() or node.state.previous_journal()
-    return journal is not None and journal.transaction == after.transaction
+    return None if after and after.end == "confirmed" and not is_of_live_tree(after, node) else after
 
 
 def history(root: Path) -> list[dict[str, Any]]:

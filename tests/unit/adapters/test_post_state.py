@@ -19,9 +19,9 @@ DONE = Done("a.postinst", 0.5, False, is_synced=True)
 
 def test_what_follows_a_commit_step_by_step(tmp_path: Path) -> None:
     post = PostState(tmp_path)
-    assert (post.is_begun, post.progress()) == (False, None)
+    assert post.progress() is None
     post.begin(SCRIPT, PROGRESS)
-    assert (post.is_begun, post.script(), post.progress()) == (True, SCRIPT, PROGRESS)
+    assert (post.script(), post.progress()) == (SCRIPT, PROGRESS)
     post.add_done(DONE)
     assert post.progress() == replace(PROGRESS, done=(DONE,))
     post.end("confirmed")
