@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from reprov.domain.account_files import AccountNote
-from reprov.domain.alternatives import ADMIN_DIRECTORY, AUTO, Candidate, Group, Member, Mode, admin_path, link_path
+from reprov.domain.alternatives import AUTO, Candidate, Group, Member, Mode, admin_path, link_path
 from reprov.domain.entry import Entry, Kind, parent_of, show
 from reprov.domain.ownership import SHARED, Owner, Ownership
 from reprov.domain.scan import Scan
