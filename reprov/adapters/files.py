@@ -82,11 +82,6 @@ def read_entry(path: str, status: os.stat_result, name: str, *, dir_fd: int, dig
     )
 
 
-def read_xattrs(name: str, *, dir_fd: int) -> Xattrs:
-    """The extended attributes of a path, sorted by name, without SELinux labels and marks of tools."""
-    return _xattrs_at(_proc_path(name, dir_fd))
-
-
 def read_label(place: int | str) -> bytes | None:
     """The SELinux label of an open file, or of a name, which is not followed; None where there is none."""
     try:
@@ -327,8 +322,8 @@ def _write_xattrs(wanted: Xattrs, place: int | str) -> None:
     if present == wanted:
         return
     itself = isinstance(place, int)
-    for attribute, _ in set(present) - set(wanted):
-        if attribute not in dict(wanted):
+    if present:
+        for attribute in dict(present).keys() - dict(wanted).keys():
             os.removexattr(place, attribute, follow_symlinks=itself)
     for attribute, value in wanted:
         os.setxattr(place, attribute, value, follow_symlinks=itself)

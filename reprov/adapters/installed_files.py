@@ -9,13 +9,13 @@ from reprov.adapters.package_database import read_text
 from reprov.adapters.run import CommandFailed, run
 from reprov.domain.dpkg import owned_paths, parse_diversions, parse_status
 from reprov.domain.installed_files import RPM_QUERY, InstalledFiles, Recorded, parse_conffiles, parse_md5sums, parse_rpm_query, parse_ucf
+from reprov.domain.package_databases import RPM_DATABASE_NAME, RPM_FOLDERS
 from reprov.events import Monitor, Note, Progress
 
 _DPKG = "var/lib/dpkg"
 _UCF = "var/lib/ucf"
-_RPM_DATABASES = tuple(
-    f"{folder}/{name}" for folder in ("usr/lib/sysimage/rpm", "var/lib/rpm") for name in ("rpmdb.sqlite", "Packages", "Packages.db")
-)
+_RPM_DATABASES = tuple(f"{folder}/{name}" for folder in RPM_FOLDERS for name in (RPM_DATABASE_NAME, "Packages", "Packages.db"))
+"""Older ones, too: a node that is adopted may be of any age."""
 
 
 def read_installed_files(root: Path, root_fd: int, *, digests: bool, monitor: Monitor, progress: Progress) -> InstalledFiles:

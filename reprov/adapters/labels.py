@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -29,6 +30,7 @@ _NAME = "file_contexts"
 _PARTS = ("", ".homedirs", ".local", ".subs", ".subs_dist")
 _LABELLED = ("usr", "etc")
 _KERNEL = Path("/sys/fs/selinux")
+_CLOCK_TICK_NS = 20_000_000  # the kernel stamps files with a clock that may lag by a tick
 _OS_RELEASE = ("etc/os-release", "usr/lib/os-release")
 
 
@@ -48,16 +50,17 @@ def policy_of(view: RootView) -> str | None:
 
 
 def read_contexts(root_fd: int) -> FileContexts | None:
-    """Everything that the policy of a tree says of paths; None for a tree without a policy. Raises `InvalidInput` for what is none."""
+    """Everything that the policy of a tree says of paths; None for a tree without a policy.
+
+    Raises `InvalidInput` for a line that is none; expressions are read when a lookup needs them (`FileContexts.check`).
+    """
     view = RootView(root_fd)
     policy = policy_of(view)
     if policy is None:
         return None
     names = {f"{policy}/{_CONTEXTS}/{_NAME}{part}" for part in _PARTS}
     files = {name: text for name in names if (text := view.text(name)) is not None}
-    found = joined(files, f"{policy}/{_CONTEXTS}/{_NAME}")
-    found.check()
-    return found
+    return joined(files, f"{policy}/{_CONTEXTS}/{_NAME}")
 
 
 def local_contexts(root_fd: int, labelling: Labelling, *, is_live: bool) -> FileContexts | None:
@@ -192,29 +195,44 @@ def _at_and_below(root_fd: int, path: str, changed: FileContexts, *, is_deep: bo
         os.close(holder_fd)
 
 
-def label_unlabelled(root_fd: int) -> int:
-    """Give everything in a tree that has no label its own, as what programs make where the kernel has no SELinux; returns how many.
+def label_unlabelled(root_fd: int, since_ns: int) -> int:
+    """Give what was made in a tree since then, and has no label, its own, as where the kernel has no SELinux; returns how many.
 
     Not in reprov's own directories, nor on other filesystems. Nothing for a tree without a policy.
     """
-    contexts = read_contexts(root_fd)
-    return _label_in(root_fd, "", os.fstat(root_fd).st_dev, contexts) if contexts else 0
-
-
-def _label_in(dir_fd: int, prefix: str, device: int, contexts: FileContexts) -> int:
+    if policy_of(RootView(root_fd)) is None:
+        return 0
+    since_ns = since_ns - _CLOCK_TICK_NS if since_ns < time.time_ns() else 0  # a clock that was set back tells nothing
+    contexts: FileContexts | None = None
     count = 0
-    for name in sorted(os.listdir(dir_fd)):
-        status = os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
-        if name == OWN_DIRECTORY or status.st_dev != device:
-            continue
-        place = f"/proc/self/fd/{dir_fd}/{name}"
-        if read_label(place) is None and (context := contexts.find(prefix + name, kind_of(status))):
+    for path, kind, place in _unlabelled_in(root_fd, "", os.fstat(root_fd).st_dev, since_ns):
+        contexts = contexts or read_contexts(root_fd)
+        if contexts and (context := contexts.find(path, kind)):
             os.setxattr(place, LABEL, value_of(context), follow_symlinks=False)
             count += 1
-        if stat.S_ISDIR(status.st_mode):
-            with opened_directory(name, dir_fd=dir_fd) as fd:
-                count += _label_in(fd, f"{prefix}{name}/", device, contexts)
     return count
+
+
+def _unlabelled_in(dir_fd: int, prefix: str, device: int, since_ns: int) -> Iterator[tuple[str, Kind, str]]:
+    """New paths without a label, from those directories that have been changed since: a name cannot be made in another one."""
+    directory = os.fstat(dir_fd)
+    if directory.st_dev != device:
+        return
+    is_changed = directory.st_ctime_ns >= since_ns
+    with os.scandir(dir_fd) as found:
+        items = list(found)
+    for item in items:
+        name, is_dir = item.name, item.is_dir(follow_symlinks=False)
+        if name == OWN_DIRECTORY or not (is_changed or is_dir):
+            continue
+        if is_changed:
+            status = os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
+            place = f"/proc/self/fd/{dir_fd}/{name}"
+            if status.st_dev == device and status.st_ctime_ns >= since_ns and read_label(place) is None:
+                yield prefix + name, kind_of(status), place
+        if is_dir:
+            with opened_directory(name, dir_fd=dir_fd) as fd:
+                yield from _unlabelled_in(fd, f"{prefix}{name}/", device, since_ns)
 
 
 def change_labels(root_fd: int, changes: Iterable[LabelChange], *, forward: bool) -> None:

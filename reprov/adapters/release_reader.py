@@ -94,13 +94,13 @@ class ReleaseFiles:
         """The SELinux contexts of the release and, before them, the node's own; only for a release with labels."""
         file = self.directory / CONTEXTS_NAME
         released = FileContexts.parse(file.read_text("utf-8", "surrogateescape"), str(file))
-        return released.and_then(self.local) if self.local else released
+        return released.and_then(self.local) if self.local and not self.local.is_empty else released
 
     @cached_property
     def manifest(self) -> Manifest:
         """Every path of the tree, with the labels that it has on this node."""
         published = self.as_published
-        if not self.labels or self.local is None:
+        if not self.labels or self.local is None or self.local.is_empty:
             return published
         concerned = [path for path, entry in published.entries.items() if self.local.matches(path, entry.kind)]
         changed = relabel(published.entries, concerned, self.contexts)

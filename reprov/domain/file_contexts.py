@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 from reprov.domain.entry import Kind
@@ -23,8 +24,10 @@ _KINDS = {
     "-p": Kind.FIFO,
     "-s": Kind.SOCKET,
 }
-_META = frozenset(".^$?*+|[({")
 _REPEATS = frozenset("?*+{")
+# Up to the first character that means something; with a backslash a letter or a digit does (a class, a reference), others do not.
+_LITERAL = re.compile(r"(?:[^.^$?*+|\[({\\]+|\\[\W_])*")
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 # What PCRE knows and Python does not.
 _CLASSES = {
     "[:alnum:]": "0-9A-Za-z",
@@ -48,16 +51,6 @@ class ContextRule(NamedTuple):
     place: str
     """file:line."""
 
-    @property
-    def is_exact(self) -> bool:
-        """True without wildcards."""
-        return _literal(self.regex)[1]
-
-    @property
-    def beginning(self) -> str:
-        """What every path that it matches begins with."""
-        return _literal(self.regex)[0]
-
 
 @dataclass(slots=True)
 class _Compiled:
@@ -72,6 +65,28 @@ class _Compiled:
         return self.pattern.search(path) is not None
 
 
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """The rules by where they can match."""
+
+    exact: dict[bytes, list[ContextRule]]
+    """Those without wildcards, by the path."""
+    below: dict[bytes, list[_Compiled]]
+    """All others, by the directory that everything they match lies below."""
+
+    @classmethod
+    def of(cls, rules: Iterable[ContextRule]) -> "_Index":
+        index = cls({}, {})
+        for order, rule in enumerate(rules):
+            literal, is_exact = _literal(rule.regex)
+            beginning = os.fsencode(literal)
+            if is_exact:
+                index.exact.setdefault(beginning, []).append(rule)
+            else:
+                index.below.setdefault(beginning[: beginning.rfind(b"/") + 1], []).append(_Compiled(rule, order, beginning))
+        return index
+
+
 @dataclass(frozen=True)
 class FileContexts:
     """The rules of a policy in their order, and the aliases: a path below the first name is looked up below the second."""
@@ -80,17 +95,7 @@ class FileContexts:
     aliases: tuple[tuple[str, str], ...] = ()
     """In the order in which they are tried; those of `.subs` before those of `.subs_dist`, of which one more may follow."""
     dist_aliases: tuple[tuple[str, str], ...] = ()
-    _below: dict[bytes, list[_Compiled]] = field(default_factory=dict, compare=False, repr=False)
-    _exact: dict[bytes, list[ContextRule]] = field(default_factory=dict, compare=False, repr=False)
     _candidates: dict[bytes, list[_Compiled]] = field(default_factory=dict, compare=False, repr=False)
-
-    def __post_init__(self) -> None:
-        for order, rule in enumerate(self.rules):
-            beginning = os.fsencode(rule.beginning)
-            if rule.is_exact:
-                self._exact.setdefault(beginning, []).append(rule)
-            else:
-                self._below.setdefault(beginning[: beginning.rfind(b"/") + 1], []).append(_Compiled(rule, order, beginning))
 
     @classmethod
     def parse(cls, text: str, source: str) -> "FileContexts":
@@ -151,14 +156,19 @@ class FileContexts:
         top = self._looked_up(directory).rstrip(b"/") + b"/"
         return any(begins.startswith(top) or top.startswith(begins) for begins in self._beginnings())
 
+    @cached_property
+    def _index(self) -> _Index:
+        """Made by the first lookup: there are contexts of which nothing is asked."""
+        return _Index.of(self.rules)
+
     def _beginnings(self) -> Iterator[bytes]:
-        yield from self._exact
-        for found in self._below.values():
+        yield from self._index.exact
+        for found in self._index.below.values():
             for compiled in found:
                 yield compiled.beginning
 
     def _rule_of(self, path: bytes, kind: Kind) -> ContextRule | None:
-        for rule in reversed(self._exact.get(path, ())):
+        for rule in reversed(self._index.exact.get(path, ())):
             if rule.kind is None or rule.kind is kind:
                 return rule
         for compiled in self._candidates_for(path[: path.rfind(b"/") + 1]):
@@ -171,10 +181,11 @@ class FileContexts:
         """The rules that may match what is in a directory, the last one first."""
         found = self._candidates.get(directory)
         if found is None:
-            found = list(self._below.get(b"", ()))
+            below = self._index.below
+            found = list(below.get(b"", ()))
             end = directory.find(b"/")
             while end >= 0:
-                found += self._below.get(directory[: end + 1], ())
+                found += below.get(directory[: end + 1], ())
                 end = directory.find(b"/", end + 1)
             found.sort(key=lambda compiled: -compiled.order)
             self._candidates[directory] = found
@@ -205,27 +216,15 @@ def _renamed(name: str, aliases: Iterable[tuple[str, str]]) -> str | None:
 
 def _literal(regex: str) -> tuple[str, bool]:
     """What every match begins with, and whether that is all there is."""
-    found: list[str] = []
-    position = 0
-    while position < len(regex):
-        char = regex[position]
-        if char == "\\" and position + 1 < len(regex):
-            if regex[position + 1].isalnum():  # a class or a reference
-                break
-            found.append(regex[position + 1])
-            position += 2
-            continue
-        if char in _META:
-            break
-        found.append(char)
-        position += 1
-    else:
-        return "".join(found), True
-    if "|" in _outside_groups(regex):
+    beginning = _LITERAL.match(regex)
+    end = beginning.end() if beginning else 0
+    literal = _ESCAPED.sub(r"\1", regex[:end])
+    if end == len(regex):
+        return literal, True
+    if "|" in regex and "|" in _outside_groups(regex):
         return "", False
-    if regex[position] in _REPEATS and found:
-        found.pop()  # it may be missing
-    return "".join(found), False
+    # A character that is repeated may be missing.
+    return literal[:-1] if regex[end] in _REPEATS else literal, False
 
 
 def _outside_groups(regex: str) -> str:

@@ -6,7 +6,7 @@ What is below 100 needs no entry: the distribution gives it its number. Standard
 import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from reprov.errors import InvalidInput
@@ -78,17 +78,6 @@ class IdTable:
     def joined(self, other: "IdTable") -> "IdTable":
         """Both tables as one. Raises `InvalidInput` where they contradict each other."""
         return IdTable.of((*self.users.values(), *other.users.values()), (*self.groups.values(), *other.groups.values()))
-
-    def completed_by(self, other: "IdTable") -> "IdTable":
-        """The same ids, with home, shell and gecos of users whose home is not known here taken from another table."""
-        known = {name: user for name, user in other.users.items() if user.home is not None}
-        users = (
-            replace(user, home=known[name].home, shell=known[name].shell, gecos=known[name].gecos)
-            if user.home is None and name in known
-            else user
-            for name, user in self.users.items()
-        )
-        return IdTable.of(users, self.groups.values())
 
     @property
     def new_ids(self) -> tuple[NewId, ...]:

@@ -6,12 +6,14 @@ an attribute of the path; for any other node they are taken out before anything 
 
 from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from reprov.domain.entry import Entry, Xattrs
 from reprov.domain.file_contexts import FileContexts
 
 LABEL: Final = "security.selinux"
+_entry_of = partial(tuple.__new__, Entry)  # what `_replace` does at a multiple of the price, for each of 80,000
 
 
 class Labelling(StrEnum):
@@ -36,7 +38,10 @@ def settled(value: bytes) -> bytes:
 
 def label_in(xattrs: Xattrs) -> bytes | None:
     """The label among these attributes; None without one."""
-    return next((value for name, value in xattrs if name == LABEL), None)
+    for name, value in xattrs:  # asked of every path, several times: a generator would cost more than the answer
+        if name == LABEL:
+            return value
+    return None
 
 
 def without_label(xattrs: Xattrs) -> Xattrs:
@@ -78,7 +83,8 @@ def label_entries(entries: Mapping[str, Entry], contexts: FileContexts) -> dict[
 
 def strip_entries(entries: Mapping[str, Entry]) -> dict[str, Entry]:
     """The entries without their labels."""
-    return {path: entry._replace(xattrs=without_label(entry.xattrs)) if entry.xattrs else entry for path, entry in entries.items()}
+    bare = {xattrs: without_label(xattrs) for xattrs in {entry.xattrs for entry in entries.values()}}
+    return {path: _entry_of((*entry[:-1], bare[entry.xattrs])) if entry.xattrs else entry for path, entry in entries.items()}
 
 
 def relabel(entries: Mapping[str, Entry], concerned: Collection[str], contexts: FileContexts) -> dict[str, Entry]:

@@ -10,6 +10,7 @@ import base64
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 
 from reprov.domain.entry import Entry, Kind, Xattrs, parent_of, show
@@ -97,11 +98,11 @@ def parse_entries(text: str, source: str, known: Mapping[str, Entry] = _NOTHING_
     entries: dict[str, Entry] = {}
     extra = ""
     for number, line in enumerate(lines[1:-1], start=2):
-        entry = known.get(f"{extra}\n{line}" if extra else line)
+        if not extra and line.startswith(_EXTRA):
+            extra = line
+            continue
+        entry = known.get(f"{extra}\n{line}" if extra else line) if known else None
         if entry is None:
-            if not extra and _EXTRA_LINE.fullmatch(line):
-                extra = line
-                continue
             entry = _parse_entry(line, extra)
             if entry is None:
                 raise _bad_line(source, number - 1, extra) if extra else _bad_line(source, number, line)
@@ -165,8 +166,11 @@ def _parse_entry(line: str, extra: str) -> Entry | None:
     )
 
 
+@lru_cache(maxsize=1024)  # nearly every path has one of some hundred SELinux labels, and nothing else there
 def _parse_extra(extra: str) -> tuple[int, Xattrs]:
-    """The hard-link group and the attributes of a comment line. Raises ValueError for a value that is not base64."""
+    """The hard-link group and the attributes of a comment line. Raises ValueError for any other line."""
+    if _EXTRA_LINE.fullmatch(extra) is None:
+        raise ValueError(extra)
     group = 0
     xattrs: list[tuple[str, bytes]] = []
     for word in extra.removeprefix(_EXTRA).split(" "):

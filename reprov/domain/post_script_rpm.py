@@ -1,7 +1,9 @@
 """The steps of a hop between two RPM trees: the scriptlets that rpm would call to get from one to the other, in its order.
 
 As in a real transaction (`domain/rpm_scripts.py`), with one difference: the files of the new tree are all there, by one exchange,
-before the first script runs, so %pretrans and %pre find them. What a script of the old version does, it does in the new tree.
+before the first script runs, so %pretrans and %pre find them. What a script of the old version does, it does in the new tree: the
+%preun of a package that goes finds shared state (units that are enabled, alternatives), and none of its own files. From the previous
+tree it would undo things in a tree that is not live any more. One that needs a program of its own package fails.
 rpm goes on when a script other than %pre and %preun fails; here every failure takes the hop back.
 """
 

@@ -13,7 +13,6 @@ MACHINE_ID = "etc/machine-id"
 systemd makes an id at boot and keeps it; with none, or with "uninitialized", the boot counts as the first one, and systemd would
 apply its presets over what the role enabled, disabled and masked, and systemd-firstboot would ask questions on the console."""
 
-HOSTNAME = "etc/hostname"
 RESOLV_CONF = "etc/resolv.conf"
 POLICY_RC_D = "usr/sbin/policy-rc.d"
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reprov.adapters.files import kind_of, opened_directory, read_label
-from reprov.adapters.labels import OWN_RULE, has_selinux, label_unlabelled, local_contexts, read_contexts
+from reprov.adapters.labels import OWN_RULE, has_selinux, label_unlabelled, read_contexts
+from reprov.adapters.post_state import PostState
 from reprov.adapters.root_view import RootView
 from reprov.adapters.run import CommandFailed, run
 from reprov.adapters.sandbox import sandbox
@@ -18,6 +19,7 @@ from reprov.domain.labels import LABEL, Labelling, value_of
 from reprov.domain.policy_store import STORES, active_of, compiled_paths, local_parts
 from reprov.errors import ReprovError
 from reprov.events import Monitor, phase
+from reprov.workflows.node import inspect_node
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +53,18 @@ def rebuild_policies(root: Path, changed: Collection[str], released: Container[s
 
 
 def label_what_was_made(root: Path, labelling: Labelling = Labelling.AUTO) -> int:
-    """Give what scripts have made on a node with labels theirs; returns how many paths. The kernel does it where it has SELinux."""
+    """Give what was made on a node with labels since its last commit began theirs; returns how many paths.
+
+    Everything without one where nobody knows of a commit. The kernel does it where it has SELinux.
+    """
     if has_selinux():
         return 0
+    node = inspect_node(root, labelling)
+    if node.local is None:
+        return 0
+    progress = PostState(node.state.directory).progress()
     with opened_directory(root) as root_fd:
-        if local_contexts(root_fd, labelling, is_live=root == Path("/")) is None:
-            return 0
-        return label_unlabelled(root_fd)
+        return label_unlabelled(root_fd, progress.began_ns if progress else 0)
 
 
 def _parts_of(view: RootView, policy: str, released: Container[str]) -> tuple[str, ...]:

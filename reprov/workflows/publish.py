@@ -157,7 +157,10 @@ class _Hops:
 
 def _contexts_of(tree: Path) -> FileContexts | None:
     with opened_directory(tree) as tree_fd:
-        return read_contexts(tree_fd)
+        found = read_contexts(tree_fd)
+    if found:
+        found.check()
+    return found
 
 
 def _already(store: Store, release: ReleaseId) -> Refused:

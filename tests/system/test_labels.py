@@ -353,9 +353,18 @@ def test_a_release_with_labels_after_one_without(node: Node, tmp_path: Path) -> 
     assert node.run("verify").status == 0
 
 
+def test_a_policy_that_cannot_be_read_is_refused_by_the_server(tmp_path: Path, store: Store) -> None:
+    tree = a_tree(tmp_path / "tree", {**RULES, "/usr/bin/x[": "bin_t"})
+    with pytest.raises(AssertionError, match=r"file_contexts:\d+: '/usr/bin/x\[' cannot be read"):
+        store.publish(tree, "1.0")
+
+
 def test_what_scripts_make_gets_its_label_afterwards(node: Node, tmp_path: Path) -> None:
-    install_both(node, tmp_path, {})
+    install_both(node, tmp_path, {"/usr/bin/tool\t--": "other_exec_t"})
+    node.write("opt/vendor/data/before")
+    node.runs_scripts = True
     node.install("1.1")
+    assert label(node.path("opt/vendor/data/before")) == ""  # whoever made it may have had a reason
     node.write("usr/bin/made")
     node.write("etc/made.d/x")
     set_label(node.write("usr/share/other"), "mine_t")

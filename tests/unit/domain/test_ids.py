@@ -93,14 +93,6 @@ def test_nesting_without_end_is_refused_in_a_few_words(nesting: str) -> None:
         parse_ids_tables("uids = {'a': " + nesting + "}\ngids = {}\n", "t")
 
 
-def test_an_imported_table_takes_homes_from_a_table_that_knows_them() -> None:
-    imported = IdTable.of([User("mysql", 110, "mysql"), User("zuul", 136, "zuul")], [])
-    known = IdTable.of([User("mysql", 112, "db", "/nonexistent", "/bin/false", "MySQL Server,,,"), User("epmd", 1, "e", "/x")], [])
-    assert imported.completed_by(known) == IdTable.of(
-        [User("mysql", 110, "mysql", "/nonexistent", "/bin/false", "MySQL Server,,,"), User("zuul", 136, "zuul")], []
-    )
-
-
 def test_a_table_is_written_in_the_order_of_its_numbers() -> None:
     table = IdTable.of(
         [User("b", 101, "nogroup", "/run/b", gecos='He said: "no"'), User("a", 100, "a", "/nonexistent", "/bin/sh")],
