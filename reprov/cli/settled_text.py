@@ -2,9 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-import click
-
-from reprov.cli.tables import Table
+from reprov.cli.tables import Table, print_late, print_text
 
 if TYPE_CHECKING:
     from reprov.workflows.services import Settled
@@ -30,7 +28,6 @@ def print_settled(done: "Settled") -> None:
     rows += [(item.name, "left alone", f"{item.needed}; {item.reason}: {item.advice}") for item in done.left_alone]
     rows += [(item.unit, "failed", item.problem) for item in done.failed]
     if rows:
-        for line in Table.of("unit", "what", "why", rows=rows).lines():
-            click.echo(line)
+        print_late(Table.of("unit", "what", "why", rows=rows))
     for reason in done.reboot_reasons:
-        click.echo(f"reboot wanted: {reason}")
+        print_text(f"reboot wanted: {reason}")

@@ -52,7 +52,7 @@ class Table:
 
     def lines(self) -> list[str]:
         """Plain text of any width, one line a row: what pipes, logs and tests get."""
-        cells = [[column.heading for column in self.columns], *([*row] for row in self.rows)]
+        cells = self._cells()
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         padded = (
             (
@@ -62,6 +62,23 @@ class Table:
             for row in cells
         )
         return [_GAP.join(row).rstrip() for row in padded]
+
+    def folded_lines(self, width: int) -> list[str]:
+        """The same in so many columns: the last cell of a row is folded between its words, below the others where these leave no room."""
+        indent = sum(max(map(len, column)) + len(_GAP) for column in list(zip(*self._cells(), strict=True))[:-1])
+        beside = width - indent >= _LEAST_COLUMNS
+        folded: list[str] = []
+        for line in self.lines():
+            head, tail = line[:indent], line[indent:]
+            if beside or len(line) <= width:
+                under = _Folding(subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
+                folded += textwrap.wrap(tail, width, initial_indent=head, **under)
+            else:
+                folded += [head.rstrip(), *textwrap.wrap(tail, width, initial_indent="  ", **_FOLDING)]
+        return folded
+
+    def _cells(self) -> list[list[str]]:
+        return [[column.heading for column in self.columns], *([*row] for row in self.rows)]
 
 
 def print_table(table: Table) -> None:
@@ -80,6 +97,11 @@ def print_table(table: Table) -> None:
     for row in table.rows:
         drawn.add_row(*(Text(cell) for cell in row))  # Text: a file named "[red]" is no markup
     Console(highlight=False).print(drawn)
+
+
+def print_late(table: Table) -> None:
+    """Print a table after an exchange: folded on a terminal as others are, but without rich, which would come from another tree."""
+    click.echo("\n".join(table.folded_lines(_terminal_columns()) if sys.stdout.isatty() else table.lines()))
 
 
 def print_text(text: str) -> None:

@@ -40,6 +40,10 @@ _ALWAYS: tuple[tuple[str, Stay], ...] = (
         Stay("its containers could be stopped with it", "move the containers away, then restart it, or reboot", needs_reboot=True),
     ),
     (
+        r"systemd-.*\.socket",
+        Stay("systemd and every service use it", _REBOOT, needs_reboot=False),
+    ),
+    (
         r"libvirt-guests\.service",
         Stay("it would shut the guests down", "nothing: it acts when the node is shut down", needs_reboot=False),
     ),

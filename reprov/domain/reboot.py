@@ -18,7 +18,7 @@ class Origin(StrEnum):
     PROCESS = "process"
     """A process goes on with what was replaced: looked at anew after every exchange."""
     SCRIPT = "script"
-    """A script has asked."""
+    """A script has asked: the way back ends it, too."""
 
 
 _KERNEL = ("boot/vmlinuz-", "usr/lib/modules/", "lib/modules/")
@@ -33,7 +33,7 @@ class RebootReason:
     boot_id: str
     """Of the boot in which it came up: any other ends it, unless a kernel is waited for."""
     before: str = ""
-    """What was installed when that system was booted or last settled, and what the exchange installed; "" where a script asked."""
+    """What was installed before the exchange, and what it installed."""
     after: str = ""
     kernels: tuple[str, ...] = ()
     """Releases of the kernel one of which must run then; none for any."""
@@ -43,14 +43,29 @@ class RebootReason:
         return boot_id != self.boot_id and (not self.kernels or kernel in self.kernels)
 
     def is_undone_by(self, other: "RebootReason") -> bool:
-        """True when the way back has brought what runs in the same boot still: neither needs a boot any more."""
+        """True when the way back has brought what runs still, as long as this is not met: neither needs a boot any more."""
         is_back = (self.before, self.after) == (other.after, other.before)
-        return is_back and self.origin is other.origin is Origin.CHANGED and self.boot_id == other.boot_id and self.text == other.text
+        return is_back and self.origin is other.origin is Origin.CHANGED and self.text == other.text
+
+    def is_taken_back(self, way: tuple[str, str]) -> bool:
+        """True when it came up in the hop that the exchange from the one to the other of these goes back."""
+        return (self.after, self.before) == way
 
 
-def reasons_after(earlier: Iterable[RebootReason], new: Collection[RebootReason], *, boot_id: str, kernel: str) -> tuple[RebootReason, ...]:
-    """What holds after an exchange: earlier reasons that are not met, and new ones, but for those that undo each other."""
+def not_taken_back(reasons: Iterable[RebootReason], way: tuple[str, str]) -> tuple[RebootReason, ...]:
+    """What holds after an exchange from the one to the other of these in a root that does not run: its next boot has nothing of before."""
+    return tuple(reason for reason in reasons if not reason.is_taken_back(way))
+
+
+def reasons_after(
+    earlier: Iterable[RebootReason], new: Collection[RebootReason], *, way: tuple[str, str], boot_id: str, kernel: str
+) -> tuple[RebootReason, ...]:
+    """What holds after an exchange from the one to the other of `way`: earlier reasons that are not met, and new ones.
+
+    But for those that undo each other, and what scripts of a hop that was taken back have asked for.
+    """
     waiting = [reason for reason in earlier if reason.origin is not Origin.PROCESS and not reason.is_met(boot_id, kernel)]
+    waiting = [reason for reason in waiting if not (reason.origin is Origin.SCRIPT and reason.is_taken_back(way))]
     left = [reason for reason in waiting if not any(reason.is_undone_by(other) for other in new)]
     added = [reason for reason in new if not any(other.is_undone_by(reason) for other in waiting)]
     return tuple(dict.fromkeys((*left, *added)))

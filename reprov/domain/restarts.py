@@ -13,8 +13,9 @@ from reprov.domain.post_script import ServiceFact
 from reprov.domain.services import Act, Decision, LeftAlone, Running, UnitState, Verb
 
 _ENABLED = ("enabled", "enabled-runtime", "alias", "linked", "linked-runtime", "generated", "static")
-_WATCHED_RESTARTS = (".service", ".timer", ".path")
-"""Units that may be restarted because their file has changed; a socket that is in use refuses, a mount would take files away."""
+_SOCKET = ".socket"
+_WATCHED_RESTARTS = (".service", ".timer", ".path", _SOCKET)
+"""Units that may be restarted because their file has changed; a mount would take files away."""
 
 # Who watches directories, and so is blind once they have been exchanged (reference: transaction-hazards, row 15).
 _WATCHERS: Final = (
@@ -78,6 +79,11 @@ def candidates(facts: Iterable[ServiceFact], changed: Collection[str], runners: 
     return found | {unit for unit, _ in _WATCHERS if unit in active}
 
 
+def behind_sockets(states: Iterable[UnitState]) -> set[str]:
+    """The services of these sockets that systemd has to be asked about, too."""
+    return {name for state in states if state.name.endswith(_SOCKET) and not state.accepts for name in state.triggers}
+
+
 def _instances(unit: str | None, active: Collection[str]) -> set[str]:
     if unit is None:
         return set()
@@ -104,7 +110,7 @@ def decide(
         state = states[unit]
         # A job that is done, or that is under way, does not profit from being done again.
         if state.runs and state.kind != "oneshot" and state.name.endswith(_WATCHED_RESTARTS):
-            wanted.setdefault(state.name, _Wanted()).add(Verb.RESTART, "its unit file has changed")
+            wanted.setdefault(state.name, _Wanted()).add(Verb.RESTART, _EDITED)
     left: list[LeftAlone] = []
     reexec = ""
     boot = dict(needing_boot(sorted(changed)))
@@ -124,6 +130,11 @@ def decide(
     acts: list[Act] = []
     for unit, entry in sorted(wanted.items()):
         state = by_name.get(unit, UnitState(unit, load="not-found", active="inactive"))
+        stay = _stay_of_socket(state, states, node) if unit.endswith(_SOCKET) and state.runs and Verb.RESTART in entry.reasons else None
+        if stay:
+            if _EDITED in entry.reasons[Verb.RESTART]:  # a script alone need not be told: what runs behind the socket is renewed
+                left.append(_left(unit, _EDITED, stay))
+            continue
         outcome = _decide_one(unit, entry, state, node)
         if isinstance(outcome, Act):
             acts.append(outcome)
@@ -135,6 +146,7 @@ def decide(
     )
 
 
+_EDITED: Final = "its unit file has changed"
 _REBOOTS = ("the kernel", "the C library", "PID 1", "the message bus")
 
 
@@ -161,6 +173,23 @@ def _add_reloads(wanted: dict[str, _Wanted], swapped: Collection[str], states: M
     for unit, directories in _WATCHERS:
         if unit in states and states[unit].runs and _touches(swapped, directories):
             wanted.setdefault(unit, _Wanted()).add(Verb.RELOAD, f"it watches {show(directories[0])}, which was exchanged")
+
+
+def _stay_of_socket(socket: UnitState, states: Mapping[str, UnitState], node: NodeFacts) -> Stay | None:
+    """Why a socket that has changed waits for the next start of what runs behind it; None for one that waits for somebody to connect.
+
+    systemd refuses to start a socket whose service runs; and to stop both would stop whatever requires them, and start none of that.
+    """
+    services = [states[name] for name in sorted(behind_sockets([socket])) if name in states and states[name].runs]
+    for state in (socket, *services):
+        if stay := stay_of_unit(state.name, node):
+            return stay._replace(needs_reboot=False)  # nothing that runs is old
+    if socket.refuses:
+        return Stay("its unit file forbids it", "reboot", needs_reboot=False)
+    if services:
+        name = services[0].name
+        return Stay(f"{name} runs behind it", f"systemctl stop {socket.name} {name}, then start them", needs_reboot=False)
+    return None
 
 
 def _touches(swapped: Collection[str], directories: Sequence[str]) -> bool:

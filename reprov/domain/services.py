@@ -54,6 +54,10 @@ class UnitState(NamedTuple):
     restarts: int = 0
     """How often systemd has restarted it by itself."""
     triggered_by: tuple[str, ...] = ()
+    triggers: tuple[str, ...] = ()
+    """What a socket starts."""
+    accepts: bool = False
+    """Accept= of a socket: every connection has a service of its own, which goes on without the socket."""
 
     @property
     def runs(self) -> bool:

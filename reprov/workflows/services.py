@@ -14,9 +14,9 @@ from reprov.adapters.run import CommandFailed
 from reprov.domain.cgroups import HomeKind
 from reprov.domain.entry import show
 from reprov.domain.post_script import ServiceFact
-from reprov.domain.reboot import Origin, RebootReason, kernels_in, name_of, reasons_after
+from reprov.domain.reboot import Origin, RebootReason, kernels_in, name_of, not_taken_back, reasons_after
 from reprov.domain.resolved_role import ROLE_NAME, ResolvedRole
-from reprov.domain.restarts import UDEV, candidates, decide
+from reprov.domain.restarts import UDEV, behind_sockets, candidates, decide
 from reprov.domain.services import Act, Decision, LeftAlone, Running, UnitState, Verb
 from reprov.events import Monitor, Note, phase
 from reprov.workflows.node import Node
@@ -57,6 +57,8 @@ def settle_services(root: Path, facts: Sequence[ServiceFact], changed: Collectio
     """
     state = NodeState(root)
     if root != Path("/") or not systemctl.is_running():
+        if reasons := read_reboot(state):
+            write_reboot(state, not_taken_back(reasons, _way(state)))
         return Settled()
     known = frozenset(changed)
     with phase(monitor, "services", "Settling services"):
@@ -65,6 +67,7 @@ def settle_services(root: Path, facts: Sequence[ServiceFact], changed: Collectio
         runners = tuple(running_old(known))
         active = systemctl.active_units()
         states = systemctl.states_of(candidates(facts, known, runners, active))
+        states |= systemctl.states_of(behind_sockets(states.values()) - states.keys())
         decision = decide(facts, known, _swapped(state), runners, states, node_facts())
         failed = [*_carry_out(decision), *_load_audit(rules, decision.audit, monitor)]
         failed += _not_up(decision, {found.name: found for found in states.values()})
@@ -113,9 +116,15 @@ def reboot_reasons(node: Node) -> tuple[str, ...]:
 def want_reboot(root: Path, texts: Sequence[str]) -> None:
     """Write down that scripts have asked for a reboot, and why."""
     state, boot, kernel = NodeState(root), boot_id(), running_kernel()
-    new = [RebootReason(Origin.SCRIPT, text, boot) for text in texts]
+    new = [RebootReason(Origin.SCRIPT, text, boot, *_way(state)) for text in texts]
     earlier = [reason for reason in read_reboot(state) if not reason.is_met(boot, kernel)]
     write_reboot(state, tuple(dict.fromkeys((*earlier, *new))))
+
+
+def _way(state: NodeState) -> tuple[str, str]:
+    """From which tree to which the last exchange went."""
+    deployment = state.deployment()
+    return name_of(deployment.previous), name_of(deployment.installed)
 
 
 def _swapped(state: NodeState) -> frozenset[str]:
@@ -209,14 +218,13 @@ def _said(unit: str) -> str:
 
 def _remember(state: NodeState, decision: Decision, changed: Collection[str]) -> tuple[RebootReason, ...]:
     """Write down what a reboot is wanted for."""
-    deployment, boot, kernel = state.deployment(), boot_id(), running_kernel()
-    before, after = name_of(deployment.previous), name_of(deployment.installed)
+    boot, kernel, way = boot_id(), running_kernel(), _way(state)
     installed = tuple(sorted(name for name in kernels_in(changed) if (Path("/usr/lib/modules") / name).is_dir()))
     new = [
-        RebootReason(Origin.CHANGED, f"{what} has changed ({show(path)})", boot, before, after, installed if what == "the kernel" else ())
+        RebootReason(Origin.CHANGED, f"{what} has changed ({show(path)})", boot, *way, installed if what == "the kernel" else ())
         for what, path in decision.needs_boot
     ]
-    new += [RebootReason(Origin.PROCESS, text, boot, before, after) for text in decision.stuck]
-    reasons = reasons_after(read_reboot(state), new, boot_id=boot, kernel=kernel)
+    new += [RebootReason(Origin.PROCESS, text, boot, *way) for text in decision.stuck]
+    reasons = reasons_after(read_reboot(state), new, way=way, boot_id=boot, kernel=kernel)
     write_reboot(state, reasons)
     return reasons

@@ -29,6 +29,9 @@ _UNITS: Final = {
     "homely": "WorkingDirectory=/opt/app",
 }
 SANDBOXED: Final = ("sandboxed", "strict", "secret", "bound")
+_SOCKETS: Final = ("busy", "idle")
+"""Services behind sockets: of the one both run, of the other the socket alone."""
+_SOCKET = "[Socket]\nListenStream=/run/{name}-{version}\n"
 _UNIT = "[Unit]\nDescription={version}\n[Service]\nExecStart={program} infinity\n{settings}\n[Install]\nWantedBy=multi-user.target\n"
 
 _DRIVER = """\
@@ -74,12 +77,17 @@ def make_release(folder: Path, version: str) -> Path:
         _unit(tree, name, "", "/usr/lib/lab/same", settings)
     _unit(tree, "daemon", "", "/usr/lib/lab/daemon", "")
     _unit(tree, "edited", version, "/usr/lib/lab/same", "")
+    for name in _SOCKETS:
+        _unit(tree, name, "", "/usr/lib/lab/same", "", is_started=name == "busy")
+        tree.file(f"usr/lib/systemd/system/{name}.socket", _SOCKET.format(name=name, version=version))
+        tree.symlink(f"etc/systemd/system/sockets.target.wants/{name}.socket", f"/usr/lib/systemd/system/{name}.socket")
     return folder
 
 
-def _unit(tree: Tree, name: str, version: str, program: str, settings: str) -> None:
+def _unit(tree: Tree, name: str, version: str, program: str, settings: str, *, is_started: bool = True) -> None:
     tree.file(f"usr/lib/systemd/system/{name}.service", _UNIT.format(version=version, program=program, settings=settings))
-    tree.symlink(f"etc/systemd/system/multi-user.target.wants/{name}.service", f"/usr/lib/systemd/system/{name}.service")
+    if is_started:
+        tree.symlink(f"etc/systemd/system/multi-user.target.wants/{name}.service", f"/usr/lib/systemd/system/{name}.service")
 
 
 class ServiceLab:

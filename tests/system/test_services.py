@@ -82,6 +82,19 @@ def test_the_bus_and_udev_are_not_restarted_but_told(services: ServiceNode) -> N
     services.node.run("busctl", "--no-pager", "list")
 
 
+def test_a_socket_that_has_changed_listens_where_the_new_release_says_unless_its_service_runs(services: ServiceNode) -> None:
+    busy = services.node.main_pid("busy.service")
+    done = services.upgrade()
+    reasons = {act["unit"]: act["reason"] for act in done["restarted"] if act["unit"].startswith(("busy", "idle"))}
+    assert reasons == {"idle.socket": "its unit file has changed"}
+    left = {item["name"]: item["reason"] for item in done["left_alone"]}
+    assert left["busy.socket"] == "busy.service runs behind it"
+    assert done["failed"] == []
+    listening = services.node.shell("cut -d ' ' -f 8- /proc/net/unix").split()
+    assert {name for name in listening if name.startswith(("/run/busy-", "/run/idle-"))} == {"/run/busy-1.0", "/run/idle-1.1"}
+    assert (services.node.main_pid("busy.service"), services.node.main_pid("idle.service")) == (busy, 0)
+
+
 def test_what_scripts_wanted_of_services_is_done_once(services: ServiceNode) -> None:
     before = services.pids()
     services.node.run("systemctl", "stop", "plain.service")

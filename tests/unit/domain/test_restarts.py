@@ -5,7 +5,7 @@ import pytest
 from reprov.domain.cgroups import Home, HomeKind
 from reprov.domain.never_restart import NodeFacts
 from reprov.domain.post_script import ServiceFact
-from reprov.domain.restarts import candidates, changed_paths, decide
+from reprov.domain.restarts import behind_sockets, candidates, changed_paths, decide
 from reprov.domain.services import Act, LeftAlone, Running, UnitState, Verb
 from tests.builders import a_dir, a_file
 
@@ -76,7 +76,11 @@ def test_nobody_knows_a_unit_that_systemd_was_not_asked_about() -> None:
         pytest.param("usr/lib/systemd/system/x@.service", state("x@1"), True, id="a template"),
         pytest.param("usr/lib/systemd/system/x.service", state("x", active="inactive"), False, id="it does not run"),
         pytest.param("usr/lib/systemd/system/x.service", state("x", kind="oneshot"), False, id="it is done"),
-        pytest.param("usr/lib/systemd/system/x.socket", UnitState("x.socket"), False, id="a socket in use would refuse"),
+        pytest.param("usr/lib/systemd/system/x.socket", UnitState("x.socket"), True, id="a socket with nothing behind it"),
+        pytest.param(
+            "usr/lib/systemd/system/x.socket", UnitState("x.socket", active="inactive"), False, id="a socket that nobody listens on"
+        ),
+        pytest.param("usr/lib/systemd/system/srv.mount", UnitState("srv.mount"), False, id="a mount"),
         pytest.param("usr/lib/systemd/system/x.timer", UnitState("x.timer"), True, id="a timer"),
         pytest.param("usr/lib/systemd/system/xy.service", state("x"), False, id="another's"),
         pytest.param("usr/lib/x", state("x"), False, id="no unit file"),
@@ -85,6 +89,50 @@ def test_nobody_knows_a_unit_that_systemd_was_not_asked_about() -> None:
 def test_a_unit_whose_file_has_changed(path: str, found: UnitState, is_restarted: bool) -> None:
     acts = decide((), {path}, {"usr"}, (), known(found), NOTHING).acts
     assert acts == ((Act(found.name, Verb.RESTART, "its unit file has changed"),) if is_restarted else ())
+
+
+EDITED = "its unit file has changed"
+ALONE = [("x.socket", "restart", EDITED)]
+
+
+@pytest.mark.parametrize(
+    ("socket", "service", "acts", "reason"),
+    [
+        pytest.param({}, state("x"), [], "x.service runs behind it", id="a service that runs would have to be stopped with it"),
+        pytest.param({}, state("x", active="inactive"), ALONE, "", id="a service that waits for it is not started"),
+        pytest.param({"accepts": True}, state("x"), ALONE, "", id="connections that have a service each go on"),
+        pytest.param({}, state("dbus"), [], "every service would lose its connection to the message bus", id="what must not be restarted"),
+        pytest.param({}, state("dbus", active="inactive"), ALONE, "", id="and does not run"),
+        pytest.param({"refuses": True}, state("x", active="inactive"), [], "its unit file forbids it", id="a socket that refuses"),
+    ],
+)
+def test_a_socket_whose_file_has_changed(
+    socket: dict[str, object], service: UnitState, acts: list[tuple[str, str, str]], reason: str
+) -> None:
+    found = UnitState("x.socket", triggers=(service.name,), **socket)  # type: ignore[arg-type]
+    decision = decide((), {"usr/lib/systemd/system/x.socket"}, {"opt"}, (), known(found, service), NOTHING)
+    assert [(act.unit, act.verb.word, act.reason) for act in decision.acts] == acts
+    assert [(item.name, item.needed, item.reason, item.needs_reboot) for item in decision.left_alone] == (
+        [("x.socket", EDITED, reason, False)] if reason else []
+    )
+
+
+def test_a_script_restarts_what_runs_behind_a_socket_and_not_that() -> None:
+    states = known(UnitState("x.socket", triggers=("x.service",)), state("x"))
+    facts = [*said("restart"), *said("restart", unit="x.socket")]
+    decision = decide(facts, (), (), (), states, NOTHING)
+    assert (decision.acts, decision.left_alone) == ((Act("x.service", Verb.RESTART, "pkg says restart"),), ())
+
+
+def test_the_sockets_of_systemd_itself_wait() -> None:
+    states = known(UnitState("systemd-journald.socket", triggers=("systemd-journald.service",)), state("systemd-journald"))
+    decision = decide((), {"usr/lib/systemd/system/systemd-journald.socket"}, {"usr"}, (), states, NOTHING)
+    assert (decision.acts, [item.name for item in decision.left_alone]) == ((), ["systemd-journald.socket"])
+
+
+def test_the_services_behind_sockets() -> None:
+    states = [UnitState("x.socket", triggers=("y.service",)), UnitState("z.socket", triggers=("z@1.service",), accepts=True)]
+    assert behind_sockets([*states, UnitState("t.timer", triggers=("t.service",))]) == {"y.service"}
 
 
 @pytest.mark.parametrize(

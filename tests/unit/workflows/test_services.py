@@ -217,7 +217,9 @@ def test_a_reboot_is_wanted_until_it_has_been(systemd: Systemd, state: NodeState
 
     state.write_deployment(Deployment(State.ROLLED_BACK, installed=ONE, previous=TWO, has_previous=True))
     systemd.runners = []
-    assert settle(changed=changed).reboot_reasons == ("x.postinst asks",)
+    assert settle(changed=changed).reboot_reasons == reboot_reasons(node) == ()
+    want_reboot(Path("/"), ["y.postinst asks"])
+    assert settle().reboot_reasons == reboot_reasons(node) == ("y.postinst asks",)
     monkeypatch.setattr(services, "boot_id", lambda: "boot-2")
     assert reboot_reasons(node) == ()
     assert settle().reboot_reasons == ()
