@@ -1,10 +1,12 @@
-"""Laying files over a tree: a role's `files/` folder, and reprov's own client."""
+"""Laying files over a tree: a role's `files/` folder, reprov's own client, and what it does at boot."""
 
 import os
 import stat
 from pathlib import Path
 
 import reprov
+from reprov.adapters.boot_hook import packaged_files
+from reprov.domain.boot_hook import SHIPPED_UNITS, WANTED_BY
 from reprov.domain.entry import show
 from reprov.errors import InvalidInput
 
@@ -59,6 +61,22 @@ def install_client(root: Path) -> None:
     command = root / CLIENT_COMMAND
     command.parent.mkdir(parents=True, exist_ok=True)
     _write(command, _LAUNCHER, 0o755)
+
+
+def install_boot_hook(root: Path) -> None:
+    """Put into the tree at `root` what it needs at boot: hooks for whatever makes its initramfs, and the units, wanted by their targets.
+
+    Before its initramfs is made. All of it lies in /usr, where nothing is a node's.
+    """
+    for path, content in packaged_files().items():
+        target = root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _write(target, content, 0o755 if content.startswith(b"#!") else 0o644)
+    for unit, wanting in WANTED_BY.items():
+        link = root / SHIPPED_UNITS / f"{wanting}.wants" / unit
+        link.parent.mkdir(exist_ok=True)
+        if not link.is_symlink():
+            link.symlink_to(f"../{unit}")
 
 
 def _is_shipped(path: Path) -> bool:

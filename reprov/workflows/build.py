@@ -12,7 +12,7 @@ from reprov.adapters.chroot import Chroot
 from reprov.adapters.dnf import Dnf
 from reprov.adapters.finish_tree import clean, collect_facts, default_umask
 from reprov.adapters.ids import IdFiles
-from reprov.adapters.lay import install_client, lay_files
+from reprov.adapters.lay import install_boot_hook, install_client, lay_files
 from reprov.adapters.library import Library
 from reprov.adapters.overlay import materialise
 from reprov.adapters.role_files import load_role, write_checks
@@ -146,6 +146,7 @@ def _manager(job: Job, place: Workplace) -> Apt | Dnf:
 def _furnish(box: Sandbox, manager: Apt | Dnf, root: Path, job: Job) -> None:
     """Everything that happens inside the tree at `root`, be it a directory or an overlay."""
     with manager.opened(box, root) as chroot:
+        install_boot_hook(chroot.view)  # first: packages make an initramfs
         with phase(job.monitor, "packages", "upgrading packages" if job.is_upgrade else "installing packages"):
             packages = tuple(dict.fromkeys(name for layer in job.layers for name in layer.file.packages))
             manager.install(chroot, packages, upgrade=job.is_upgrade)

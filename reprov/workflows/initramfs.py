@@ -32,13 +32,20 @@ def make_initramfs(programs: BootPrograms, making: Making, old: Kernels, new: Ke
     return wanted
 
 
+def renew_initramfs(programs: BootPrograms, making: Making, version: str) -> None:
+    """Make that of one kernel anew, whatever there is. Raises `ReprovError` or `OSError` with the one of before in its place."""
+    with opened_folder(programs.root, "boot") as boot:
+        boot.tidy()
+        _make_one(programs, making, boot, version)
+
+
 def _make_one(programs: BootPrograms, making: Making, boot: Folder, version: str) -> None:
     """Beside its place; what is there meanwhile stays when anything goes wrong."""
     name = making.name_of(version)
     output = f"/boot/{INCOMING}{name}"
     try:
         programs.run(*making.argv(version, output, is_running=programs.is_running))
-        if trouble := trouble_of_initramfs(boot.beginning(INCOMING + name), _listing(programs, making, output), version):
+        if trouble := trouble_of_initramfs(boot.beginning(INCOMING + name), listing_of(programs, making, output), version):
             raise ReprovError(
                 f"the initramfs that was made for kernel {version} is of no use: {trouble}",
                 hint="see the settings of initramfs-tools or dracut below /etc",
@@ -50,11 +57,12 @@ def _make_one(programs: BootPrograms, making: Making, boot: Folder, version: str
         boot.remove(INCOMING + name)
 
 
-def _listing(programs: BootPrograms, making: Making, output: str) -> str | None:
+def listing_of(programs: BootPrograms, making: Making, image: str) -> str | None:
+    """The names in an initramfs; None where the root has no program that lists them. Raises `CommandFailed`."""
     with viewed(programs.root) as view:
         if not view.is_program(making.tool.lister):
             return None
-    return programs.run(Path(making.tool.lister).name, output)
+    return programs.run(Path(making.tool.lister).name, image)
 
 
 def kernels_made(root: Path) -> dict[str, str]:

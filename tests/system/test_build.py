@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from reprov.adapters.boot_hook import packaged_files
 from reprov.adapters.files import scan_tree
 from reprov.domain.id_file import parse_id_file
 from reprov.domain.ids import NewId
@@ -160,9 +161,19 @@ def test_what_the_build_made_has_the_epoch_and_what_packages_shipped_their_time(
 def test_the_client_is_in_the_tree(site: Site, mini: Manifest) -> None:
     command = mini.entries["usr/sbin/reprov"]
     assert (command.mode, command.uid, command.gid) == (0o755, 0, 0)
-    ours = [entry for path, entry in mini.entries.items() if path.startswith("usr/lib/reprov/") and entry.size]
+    ours = [entry for path, entry in mini.entries.items() if path.startswith("usr/lib/reprov/reprov/") and entry.size]
     assert {(entry.mode, entry.uid, entry.gid) for entry in ours} == {(0o644, 0, 0)}
     assert not [entry.path for entry in ours if entry.path.endswith(".pyc")]
+
+
+def test_what_the_client_does_at_boot_is_in_the_tree(site: Site, mini: Manifest) -> None:
+    """Also where nothing makes an initramfs: a package that does may come later."""
+    for path, content in packaged_files().items():
+        entry = mini.entries[path]
+        assert (entry.mode, entry.uid, entry.gid) == (0o755 if content.startswith(b"#!") else 0o644, 0, 0), path
+        assert (site.tree("mini", "1") / path).read_bytes() == content
+    wanted = mini.entries["usr/lib/systemd/system/sysinit.target.wants/reprov-recover.service"]
+    assert wanted.target == "../reprov-recover.service"
 
 
 def test_role_json_says_what_was_built(site: Site, child: Manifest) -> None:
