@@ -3,6 +3,8 @@
 /.reprov/post/
     script                       domain.post_script_text
     progress                     domain.post_progress: a line for each step that is done
+    unfinished                   there while a boot has to look whether the phase is over (reprov-confirm.service)
+    baseline  patience  confirm  how well the node was before, and who is to say that it is again (adapters.health_state)
     NNN-SCRIPT.log               what a step said
     changed                      the paths whose content the commit changed
     kept.json                    what of the node's no script may take away
@@ -51,6 +53,7 @@ class PostState:
         self.directory.mkdir(mode=0o700)
         write_durably(self.directory / "script", to_text(script).encode("utf-8", "surrogateescape"))
         write_durably(self.directory / "progress", progress.to_text().encode())
+        write_durably(self.directory / "unfinished", b"")
         sync_directory(self._own)
 
     def write_changed(self, paths: Collection[str]) -> None:
@@ -105,6 +108,11 @@ class PostState:
             file.write(end_line(how).encode())
             file.flush()
             os.fsync(file.fileno())
+        self.forget_unfinished()
+
+    def forget_unfinished(self) -> None:
+        """Nobody needs to look at the next boot whether the phase is over."""
+        (self.directory / "unfinished").unlink(missing_ok=True)
 
     def hold_ballast(self) -> None:
         """Set space aside, as much as there is room for up to 32 MiB. Raises `OSError` when there is not even one."""

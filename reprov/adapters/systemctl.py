@@ -20,6 +20,8 @@ _PROPERTIES = {
     "MainPID": "main_pid",
     "NRestarts": "restarts",
     "TriggeredBy": "triggered_by",
+    "Triggers": "triggers",
+    "Accept": "accepts",
 }
 
 
@@ -36,6 +38,19 @@ def active_units() -> frozenset[str]:
 def failed_units() -> frozenset[str]:
     """The names of every unit that has failed."""
     return _units_in("failed")
+
+
+def running_services() -> frozenset[str]:
+    """The names of every service that has a process, but for those of a user's login."""
+    return frozenset(unit for unit in _units_in("running") if unit.endswith(".service") and not unit.startswith("user@"))
+
+
+def system_state() -> str:
+    """What systemd says of the whole system (running, degraded, starting, ...); "" when it does not answer."""
+    try:
+        return run(("systemctl", "is-system-running"), fine=(0, 1), timeout_s=_TIMEOUT_S).stdout.decode(errors="replace").strip()
+    except CommandFailed:
+        return ""
 
 
 def _units_in(states: str) -> frozenset[str]:
@@ -67,6 +82,8 @@ def _state(unit: str, block: str) -> UnitState:
         main_pid=int(said.get("MainPID") or 0),
         restarts=int(said.get("NRestarts") or 0),
         triggered_by=tuple(said.get("TriggeredBy", "").split()),
+        triggers=tuple(said.get("Triggers", "").split()),
+        accepts=said.get("Accept") == "yes",
     )
 
 

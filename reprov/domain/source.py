@@ -8,6 +8,9 @@ from reprov.domain.release import ReleaseId
 from reprov.errors import InvalidInput
 
 _RSYNC = re.compile(r"rsync://[^/\s]+/?")
+_RSYNC_HOST = re.compile(r"rsync://(?:[^/@]*@)?(?P<host>\[[0-9A-Fa-f:]+\]|[^/:\s]+)(?::(?P<port>\d+))?")
+_RSYNC_PORT = 873
+_SSH_PORT = 22
 _SSH = re.compile(r"ssh://(?:(?P<user>[\w.-]+)@)?(?P<host>[\w.-]+|\[[0-9A-Fa-f:]+\])(?::(?P<port>\d+))?(?P<path>/\S*)")
 
 
@@ -37,6 +40,17 @@ class Source:
                 f"{text!r} is not a source", hint="write rsync://HOST:8730, ssh://USER@HOST/srv/reprov or an absolute directory"
             )
         return cls(text, text.rstrip("/") + "/")
+
+    @property
+    def server(self) -> tuple[str, int] | None:
+        """The host and the TCP port that answer, where the address names them; None for a directory."""
+        if self.remote_shell:
+            found = _SSH.fullmatch(self.text)
+            assert found is not None, "it was parsed"
+            return found["host"].strip("[]"), int(found["port"] or _SSH_PORT)
+        if found := _RSYNC_HOST.match(self.text):
+            return found["host"].strip("[]"), int(found["port"] or _RSYNC_PORT)
+        return None
 
     @property
     def trees(self) -> str:

@@ -69,3 +69,11 @@ def test_a_quarantine_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(NeedsAttention) as raised:
         PostState(tmp_path).quarantined()
     assert raised.value.hint == "remove it: no release is refused then"
+
+
+def test_a_boot_has_to_look_until_the_phase_is_over(tmp_path: Path) -> None:
+    post = PostState(tmp_path)
+    post.begin(SCRIPT, PROGRESS)
+    assert (tmp_path / "post/unfinished").exists()
+    post.end("confirmed")
+    assert not (tmp_path / "post/unfinished").exists()

@@ -62,3 +62,22 @@ def test_what_systemd_complains_of_is_an_answer(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(systemctl, "run", run)
     assert systemctl.act("restart", ["x.service"]) == "Job for x.service failed."
     assert systemctl.last_words("x.service") == ""
+
+
+def test_the_services_that_run_but_for_those_of_logins(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = b"ssh.service loaded active running x\nuser@0.service loaded active running y\nssh.socket loaded active running z\n"
+    monkeypatch.setattr(systemctl, "run", lambda *_arguments, **_options: Finished(0, lines, b""))
+    assert systemctl.running_services() == {"ssh.service"}
+
+
+def test_the_state_of_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(systemctl, "run", lambda *_arguments, **_options: Finished(1, b"degraded\n", b""))
+    assert systemctl.system_state() == "degraded"
+
+
+def test_a_systemd_that_does_not_answer_has_no_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(argv: tuple[str, ...], **_options: object) -> Finished:
+        raise CommandFailed(argv, 124, b"no answer")
+
+    monkeypatch.setattr(systemctl, "run", run)
+    assert systemctl.system_state() == ""

@@ -56,3 +56,18 @@ def test_the_parts_of_a_store() -> None:
     assert source.trees == "rsync://install:8730/trees/"
     assert source.release(release) == "rsync://install:8730/releases/base/1.0/"
     assert source.versions("base") == "rsync://install:8730/releases/base/"
+
+
+@pytest.mark.parametrize(
+    ("text", "server"),
+    [
+        pytest.param("rsync://install:8730", ("install", 8730), id="a daemon"),
+        pytest.param("rsync://install/", ("install", 873), id="a daemon at rsync's own port"),
+        pytest.param("rsync://me@[fd00::1]:8730", ("fd00::1", 8730), id="a daemon by its IPv6 address, with a user"),
+        pytest.param("ssh://me@install/srv", ("install", 22), id="ssh"),
+        pytest.param("ssh://[fd00::1]:2222/srv", ("fd00::1", 2222), id="ssh by its IPv6 address, with a port"),
+        pytest.param("/srv/reprov", None, id="a directory"),
+    ],
+)
+def test_the_server_to_reach(text: str, server: tuple[str, int] | None) -> None:
+    assert Source.parse(text).server == server
