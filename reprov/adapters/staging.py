@@ -222,16 +222,18 @@ def move_into(source: str, destination: str, *, dir_fd: int) -> None:
 
 
 def set_aside(volumes: Volumes) -> None:
-    """Give up what was staged, but keep it until the next plan has looked what of it it can use."""
+    """Give up what was staged, durably, but keep it until the next plan has looked what of it it can use."""
     for own_fd in volumes.own_fds.values():
         discard(LEFTOVER, dir_fd=own_fd)
         with suppress(FileNotFoundError):
             os.rename(STAGED, LEFTOVER, src_dir_fd=own_fd, dst_dir_fd=own_fd)
+    volumes.sync()  # before the state, which is on one disk only, says that nothing is staged
 
 
 def unstage(volumes: Volumes) -> None:
-    """Remove what a plan staged or fetched; only for trees that have not been exchanged."""
+    """Remove what a plan staged or fetched, durably; only for trees that have not been exchanged."""
     for own_fd in volumes.own_fds.values():
         discard(STAGED, dir_fd=own_fd)
         discard(INCOMING, dir_fd=own_fd)
         discard(LEFTOVER, dir_fd=own_fd)
+    volumes.sync()

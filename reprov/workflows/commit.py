@@ -180,10 +180,11 @@ def take_previous(volumes: Volumes) -> None:
 
 
 def put_back_previous(volumes: Volumes) -> None:
-    """A rollback was given up or undone: the staged tree is the previous one again."""
+    """A rollback was given up or undone: the staged tree is the previous one again, durably."""
     for own_fd in volumes.own_fds.values():
         with suppress(FileNotFoundError):
             os.rename(STAGED, PREVIOUS, src_dir_fd=own_fd, dst_dir_fd=own_fd)
+    volumes.sync()  # before the state, which is on one disk only, says so
 
 
 def forget_marks(volumes: Volumes, journal: Journal) -> None:

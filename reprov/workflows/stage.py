@@ -68,11 +68,15 @@ def _probe_parents(state: NodeState, volumes: Volumes, plan: Plan) -> list[Block
     """Try exchange, link and mark in the real parent of every op."""
     parents = sorted({(op.volume, parent_of(op.path)) for op in plan.swaps.ops if op.kind is not OpKind.CARRY})
     with state.probing(parents):
-        return [
+        blockers = [
             Blocker(directory, problem, "mend that, or keep what lies there by a *.exclude list")
             for volume, directory in parents
             if (problem := probe(volumes, volume, directory))
         ]
+        # Otherwise a power cut may bring a scratch file back, but not what says where to look for it: no filesystem keeps the order
+        # of what happens on two disks, and btrfs, where fsync is used, not even that of two directories.
+        volumes.sync()
+    return blockers
 
 
 def _fill(node: Node, staging: Staging, plan: Plan, volumes: Volumes, monitor: Monitor) -> None:
