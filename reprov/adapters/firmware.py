@@ -26,15 +26,26 @@ class FirmwareVariables:
         """Set a variable: its attributes, four bytes, and its value, in one write as the kernel wants it."""
         place = self.place / name
         if place.exists():
-            fd = os.open(place, os.O_RDONLY)
-            try:
-                # The kernel shows them immutable, so that `rm -rf /` does not make a machine that never starts again.
-                if kernel.inode_flags(fd) & kernel.IMMUTABLE:
-                    kernel.set_inode_flags(fd, kernel.inode_flags(fd) & ~kernel.IMMUTABLE)
-            finally:
-                os.close(fd)
+            _make_mutable(place)
         fd = os.open(place, os.O_WRONLY | os.O_CREAT, 0o644)
         try:
             os.write(fd, content)
         finally:
             os.close(fd)
+
+    def remove(self, name: str) -> None:
+        """Take a variable away, if it is there."""
+        place = self.place / name
+        if place.exists():
+            _make_mutable(place)
+            place.unlink()
+
+
+def _make_mutable(place: Path) -> None:
+    """The kernel shows variables immutable, so that `rm -rf /` does not make a machine that never starts again."""
+    fd = os.open(place, os.O_RDONLY)
+    try:
+        if kernel.inode_flags(fd) & kernel.IMMUTABLE:
+            kernel.set_inode_flags(fd, kernel.inode_flags(fd) & ~kernel.IMMUTABLE)
+    finally:
+        os.close(fd)

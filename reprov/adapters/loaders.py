@@ -6,7 +6,7 @@ from pathlib import Path
 
 from reprov.adapters.boot_files import opened_folder, viewed
 from reprov.adapters.root_view import RootView
-from reprov.domain.boot_entries import BootEntry
+from reprov.domain.boot_entries import TRIAL_NAME, BootEntry
 from reprov.domain.kernels import Initramfs, Making
 
 _GRUB_PLACES = ("boot/grub", "boot/grub2")
@@ -74,9 +74,9 @@ def find_loaders(root: Path) -> Loaders:
 
 
 def read_entries(root: Path, entries: Entries) -> tuple[BootEntry, ...]:
-    """The entries that there are, by file name."""
+    """The entries that there are, by file name, but for that of a trial."""
     with viewed(root) as view:
-        names = [name for name in view.names(entries.place) if name.endswith(".conf")]
+        names = [name for name in view.names(entries.place) if name.endswith(".conf") and name != TRIAL_NAME]
         return tuple(BootEntry.parse(name, view.text(f"{entries.place}/{name}") or "") for name in names)
 
 

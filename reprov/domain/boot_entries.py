@@ -6,15 +6,17 @@ where kernel and initramfs lie anyway. Source: https://uapi-group.org/specificat
 
 import re
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Final, Self
 
+from reprov.domain.trial import TRIAL_ENTRY
 from reprov.domain.version_order import version_key
 
 ONE_SHOT: Final = "LoaderEntryOneShot-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
 """The variable of the firmware by which systemd-boot boots an entry once (https://systemd.io/BOOT_LOADER_INTERFACE/)."""
+TRIAL_NAME: Final = f"{TRIAL_ENTRY}.conf"
 _COUNTER = re.compile(r"\+\d+(-\d+)?\.conf$")  # how often systemd-boot will try, and has tried
 _ATTRIBUTES: Final = 0x7  # non volatile, for the boot loader, for the running system
 
@@ -68,24 +70,21 @@ def entry_like(pattern: BootEntry, version: str) -> BootEntry:
     return replace(pattern, name=name, version=version, linux=other(pattern.linux), initrd=other(pattern.initrd))
 
 
+def trial_of(entry: BootEntry, words: str) -> BootEntry:
+    """The entry by which the same kernel is tried, with these words besides its others."""
+    options = f"{entry.options} {words}".lstrip()
+    return replace(entry, name=TRIAL_NAME, title=f"{entry.title} (trial)", options=options)
+
+
 def newest(entries: Iterable[BootEntry]) -> BootEntry | None:
     """The entry of the newest kernel: what is booted when nobody chooses, unless loader.conf says otherwise."""
     known = [entry for entry in entries if entry.version and entry.linux]
     return max(known, key=lambda entry: version_key(entry.version), default=None)
 
 
-def entries_trouble(entries: Iterable[BootEntry], there: Mapping[str, int]) -> str:
-    """What is wrong with entries; "" for nothing. `there` are the files on the filesystem that they name, with their sizes."""
-    for entry in entries:
-        for path in (entry.linux, entry.initrd):
-            if path and not there.get(path):
-                return f"{entry.name} names {path}, which is {'empty' if path in there else 'missing'}"
-    return ""
-
-
-def one_shot(entry: BootEntry) -> bytes:
-    """The content of the file in efivarfs that makes systemd-boot boot an entry once."""
-    return struct.pack("<I", _ATTRIBUTES) + f"{entry.name.removesuffix('.conf')}\0".encode("utf-16-le")
+def one_shot(name: str) -> bytes:
+    """The content of the file in efivarfs that makes systemd-boot boot an entry once, by the whole name of its file."""
+    return struct.pack("<I", _ATTRIBUTES) + f"{name}\0".encode("utf-16-le")
 
 
 def default_of(loader_conf: str) -> str:

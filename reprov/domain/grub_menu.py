@@ -1,7 +1,8 @@
 """The menu of GRUB: what grub.cfg offers, what it boots when nobody chooses, and how a node tries a kernel once.
 
 A trial boot is `next_entry` of the environment block, which GRUB takes away before it boots; what follows it is the entry of
-`saved_entry`. GRUB's own manual: "save_env", "grub-reboot".
+`saved_entry`. GRUB's own manual: "save_env", "grub-reboot". It is an entry of its own, which tells the kernel that it is on trial, and
+which looks whether the environment block could be written: where it was not, it boots the old kernel, or it would be tried for ever.
 """
 
 import re
@@ -9,12 +10,15 @@ from collections.abc import Collection, Mapping
 from typing import Final, NamedTuple
 
 from reprov.domain.kernels import version_of_image
+from reprov.domain.trial import TRIAL_ENTRY
 
 _HEAD = re.compile(r"""^\s*(menuentry|submenu)\s+(?P<quote>['"])(?P<title>.*?)(?P=quote)(?P<rest>.*)\{\s*$""")
 _ID = re.compile(r"""(?:\$\{?menuentry_id_option\}?|--id)\s+(['"]?)(\S+?)\1(?:\s|$)""")
 _COMMAND = re.compile(r"^\s*(linux(?:16|efi)?|initrd(?:16|efi)?)\s+(.*)$")
 # The last words of the header that grub-mkconfig writes: what is booted unless an entry was asked for once.
 _DEFAULT = re.compile(r"""^(\s*set next_entry=\n(?:.*\n){0,4}?else\n\s*set default=)"([^"\n]*)"$""", re.MULTILINE)
+_TRIAL_BEGIN: Final = f"### BEGIN {TRIAL_ENTRY} ###\n"
+_TRIAL_END: Final = f"### END {TRIAL_ENTRY} ###\n"
 _SAVED: Final = "${saved_entry}"
 _SINGLE: Final = ("single", "recovery")
 CONFIGURATION: Final = "grub.cfg"
@@ -38,8 +42,8 @@ class MenuEntry(NamedTuple):
 
     @property
     def is_plain(self) -> bool:
-        """False for an entry that repairs."""
-        return not any(word in _SINGLE for word in self.words)
+        """False for an entry that repairs, or tries."""
+        return self.name != TRIAL_ENTRY and not any(word in _SINGLE for word in self.words)
 
     @property
     def root(self) -> str:
@@ -57,8 +61,7 @@ def parse_menu(configuration: str) -> tuple[MenuEntry, ...]:
     for line in configuration.splitlines():
         head = _HEAD.match(line)
         if head and not in_entry:
-            id_of = _ID.search(head["rest"])
-            path.append(id_of[2] if id_of else head["title"])
+            path.append(_name_of(head))
             in_entry = head[1] == "menuentry"
             image, initramfs, words = "", "", ()
         elif in_entry and (command := _COMMAND.match(line)):
@@ -73,6 +76,11 @@ def parse_menu(configuration: str) -> tuple[MenuEntry, ...]:
             path.pop()
             in_entry = False
     return tuple(found)
+
+
+def _name_of(head: re.Match[str]) -> str:
+    found = _ID.search(head["rest"])
+    return found[2] if found else head["title"]
 
 
 def parse_environment(block: bytes) -> dict[str, str]:
@@ -153,10 +161,13 @@ class Default(NamedTuple):
     """Of the environment block; "" takes one away."""
 
 
-def boot_by_default(configuration: str, environment: Mapping[str, str], version: str, *, once_from: str = "") -> Default | None:
+def boot_by_default(
+    configuration: str, environment: Mapping[str, str], version: str, *, once_from: str = "", words: str = ""
+) -> Default | None:
     """How a menu as grub-mkconfig has made it is to boot a kernel; None where only the operator can have it so.
 
-    With `once_from`, the version of the kernel to go back to, it is booted once, and whatever follows boots that one.
+    With `once_from`, the version of the kernel to go back to, it is booted once, with these words for the kernel besides its others,
+    and whatever follows boots that one.
     """
     menu = parse_menu(configuration)
     wanted, back = entry_of(menu, version), entry_of(menu, once_from)
@@ -164,7 +175,9 @@ def boot_by_default(configuration: str, environment: Mapping[str, str], version:
         return None
     saved = with_saved_default(configuration)
     if back is not None:
-        return Default(saved, {"saved_entry": back.name, "next_entry": wanted.name}) if has_saved_default(saved) else None
+        if not has_saved_default(saved):
+            return None
+        return Default(_with_trial(saved, wanted, back, words), {"saved_entry": back.name, "next_entry": TRIAL_ENTRY})
     if has_saved_default(configuration):
         return Default(configuration, {"saved_entry": wanted.name, "next_entry": ""})
     if default_version(configuration, environment) == version:
@@ -173,3 +186,48 @@ def boot_by_default(configuration: str, environment: Mapping[str, str], version:
     if is_first is not None and is_first[2] == "0":  # a newer one is still there, of the release before
         return Default(saved, {"saved_entry": wanted.name, "next_entry": ""})
     return None
+
+
+def without_trial(configuration: str) -> str:
+    """The same menu without the entry that tries a kernel."""
+    before, begin, rest = configuration.partition(_TRIAL_BEGIN)
+    return before + rest.partition(_TRIAL_END)[2] if begin else configuration
+
+
+def _with_trial(configuration: str, wanted: MenuEntry, back: MenuEntry, words: str) -> str:
+    """The same menu with an entry at its end that tries a kernel, unless `next_entry` is still there when it is booted."""
+    return f"""{configuration}{_TRIAL_BEGIN}\
+menuentry 'Trial of kernel {wanted.version}' --id {TRIAL_ENTRY} {{
+load_env next_entry
+if [ "${{next_entry}}" ] ; then
+echo 'The environment block cannot be written: kernel {wanted.version} is not tried.'
+{_commands(configuration, back)}\
+else
+{_told(_commands(configuration, wanted), words)}\
+fi
+}}
+{_TRIAL_END}"""
+
+
+def _commands(configuration: str, entry: MenuEntry) -> str:
+    """The lines of an entry, without the first and the last one."""
+    path: list[tuple[str, bool, list[str]]] = []
+    for line in configuration.splitlines(keepends=True):
+        head = _HEAD.match(line)
+        if head and not (path and path[-1][1]):
+            path.append((_name_of(head), head[1] == "menuentry", []))
+        elif line.strip() == "}" and path:
+            if path[-1][1] and ">".join(name for name, _, _ in path) == entry.name:
+                return "".join(path[-1][2])
+            path.pop()
+        elif path:
+            path[-1][2].append(line)
+    raise AssertionError(f"an entry of this menu: {entry.name}")
+
+
+def _told(commands: str, words: str) -> str:
+    """The same commands, where the kernel is told more."""
+    return "".join(
+        f"{line.rstrip()} {words}\n" if (found := _COMMAND.match(line)) and found[1].startswith("linux") else line
+        for line in commands.splitlines(keepends=True)
+    )

@@ -156,6 +156,8 @@ class Choice(NamedTuple):
     version: str
     back: str = ""
     """Where it goes back to after one boot of that; "" for no trial."""
+    words: str = ""
+    """What the kernel is told on its trial, besides what it is told always."""
 
 
 def choose(wanted: str, *, running: str, by_default: Collection[str], offered: Collection[str], trial: bool) -> Choice | None:

@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from reprov.domain.collected import Collected
 from reprov.domain.post_script import ServiceFact, Work, WorkKind
+from reprov.domain.trial import Awaited
 
 PROGRESS_FORMAT: Final = 1
 
@@ -37,8 +38,12 @@ class Progress:
     began_ns: int = 0
     """When this was written down first, before the commit."""
     done: tuple[Done, ...] = ()
+    awaits: Awaited | None = None
+    """The kernel whose trial is all that is left; None for none."""
     end: str = ""
     """"confirmed", or what went wrong; "" while the phase is not over."""
+    reboots: bool = False
+    """The node reboots by itself where a reboot is the next step."""
 
     @property
     def collected(self) -> Collected:
@@ -59,6 +64,12 @@ class Progress:
         """With one more step."""
         return replace(self, done=(*self.done, item))
 
+    def waiting(self, awaited: Awaited) -> "Progress":
+        """With everything done and on the disks but the trial of a kernel."""
+        *others, last = self.done or (None,)
+        done = (*others, last._replace(is_synced=True)) if last else ()
+        return replace(self, done=done, awaits=awaited)
+
     def taken_up(self, boot: str) -> "Progress":
         """Where to go on: after the last step that is done, or, when the system has been down, the last that was on the disks by then."""
         if boot == self.boot:
@@ -75,12 +86,14 @@ class Progress:
             "live": self.was_live,
             "steps": self.steps,
             "began_ns": self.began_ns,
+            "reboots": self.reboots,
         }
         return json.dumps(fields) + "\n"
 
     def to_text(self) -> str:
         """All lines."""
-        return "".join((self.first_line(), *map(done_line, self.done), end_line(self.end) if self.end else ""))
+        ends = (awaits_line(self.awaits) if self.awaits else "", end_line(self.end) if self.end else "")
+        return "".join((self.first_line(), *map(done_line, self.done), *ends))
 
     @classmethod
     def parse(cls, text: str) -> "Progress | None":
@@ -90,21 +103,31 @@ class Progress:
             head = json.loads(lines[0])
             if head["format"] != PROGRESS_FORMAT:
                 return None
-            found = cls(str(head["transaction"]), str(head["boot"]), bool(head["live"]), int(head["steps"]), int(head["began_ns"]))
+            found = cls(
+                str(head["transaction"]),
+                str(head["boot"]),
+                bool(head["live"]),
+                int(head["steps"]),
+                int(head["began_ns"]),
+                reboots=bool(head.get("reboots", False)),
+            )
         except (ValueError, KeyError, TypeError, IndexError):
             return None
         done: list[Done] = []
+        awaits: Awaited | None = None
         end = ""
         for line in lines[1:]:
             try:
                 fields = json.loads(line)
                 if "end" in fields:
                     end = str(fields["end"])
+                elif "awaits" in fields:
+                    awaits = Awaited(*_words(fields["awaits"], 3))
                 else:
                     done.append(_done(fields))
             except (ValueError, KeyError, TypeError):
                 break
-        return replace(found, done=tuple(done), end=end)
+        return replace(found, done=tuple(done), awaits=awaits, end=end)
 
 
 def done_line(item: Done) -> str:
@@ -119,6 +142,11 @@ def done_line(item: Done) -> str:
         if some := getattr(found, name):
             fields[name] = some
     return json.dumps(fields) + "\n"
+
+
+def awaits_line(awaited: Awaited) -> str:
+    """The line that says which kernel is on trial."""
+    return json.dumps({"awaits": awaited}) + "\n"
 
 
 def end_line(end: str) -> str:

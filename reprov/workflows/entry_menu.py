@@ -14,7 +14,18 @@ from reprov.adapters.boot_programs import BootPrograms
 from reprov.adapters.firmware import FirmwareVariables
 from reprov.adapters.loaders import LOADER_CONF, Entries, modules_in, read_entries
 from reprov.adapters.node_state import NodeState, write_durably
-from reprov.domain.boot_entries import ONE_SHOT, BootEntry, boots, default_of, entry_like, newest, one_shot, with_default
+from reprov.domain.boot_entries import (
+    ONE_SHOT,
+    TRIAL_NAME,
+    BootEntry,
+    boots,
+    default_of,
+    entry_like,
+    newest,
+    one_shot,
+    trial_of,
+    with_default,
+)
 from reprov.domain.kernels import Choice
 from reprov.errors import ReprovError
 from reprov.events import Monitor, Note
@@ -45,6 +56,23 @@ def update_entries(
             if version not in known:
                 folder.write(entry.name, entry.text().encode("utf-8", "surrogateescape"))
     return entries.is_copied and _choose(programs, entries, choice, monitor)
+
+
+def offer_trial(root: Path, entries: Entries, choice: Choice | None) -> None:
+    """An entry of its own for the trial of a kernel that has one; None for no trial."""
+    wanted = next((entry for entry in read_entries(root, entries) if choice and choice.back and entry.version == choice.version), None)
+    with opened_folder(root, entries.place) as folder:
+        if choice and wanted:
+            folder.write(TRIAL_NAME, trial_of(wanted, choice.words).text().encode("utf-8", "surrogateescape"))
+        else:
+            folder.remove(TRIAL_NAME)
+
+
+def forget_trial(programs: BootPrograms, entries: Entries) -> None:
+    """Have systemd-boot boot what it boots when nobody chooses, and offer no trial."""
+    if programs.is_running and (variables := FirmwareVariables.of_running()):
+        variables.remove(ONE_SHOT)
+    offer_trial(programs.root, entries, None)
 
 
 def _remove_gone(root: Path, entries: Entries, known: Mapping[str, BootEntry], offered: Mapping[str, str]) -> None:
@@ -84,7 +112,8 @@ def _choose(programs: BootPrograms, entries: Entries, choice: Choice, monitor: M
             if not remembered.exists():
                 write_durably(remembered, json.dumps(default_of(text)).encode())
             folder.write(LOADER_CONF, with_default(text, by_version[choice.back].name).encode("utf-8", "surrogateescape"))
-            variables.write(ONE_SHOT, one_shot(by_version[choice.version]))
+            offer_trial(root, entries, choice)
+            variables.write(ONE_SHOT, one_shot(TRIAL_NAME))
             return True
         if choice.back:
             monitor.emit(
@@ -94,6 +123,7 @@ def _choose(programs: BootPrograms, entries: Entries, choice: Choice, monitor: M
             text = with_default(text, json.loads(remembered.read_bytes()))
             folder.write(LOADER_CONF, text.encode("utf-8", "surrogateescape"))
             remembered.unlink()
+    offer_trial(root, entries, None)
     if not boots(text, by_version[choice.version], known):
         monitor.emit(Note(f"loader.conf of this node has systemd-boot boot another entry than that of kernel {choice.version}"))
     return False

@@ -6,10 +6,12 @@ from pathlib import Path
 from reprov.adapters.boot_programs import BootPrograms
 from reprov.adapters.grub import GrubFolder, opened_grub
 from reprov.adapters.loaders import Entries, Grub, read_entries
-from reprov.domain.grub_menu import Default, boot_by_default, menu_trouble, parse_menu
+from reprov.domain.grub_menu import Default, boot_by_default, menu_trouble, parse_menu, without_trial
 from reprov.domain.kernels import Choice
+from reprov.domain.trial import TRIAL_ENTRY
 from reprov.errors import ReprovError
 from reprov.events import Monitor, Note
+from reprov.workflows.entry_menu import offer_trial
 
 
 def update_grub(
@@ -32,6 +34,13 @@ def update_grub(
         return bool(default.variables.get("next_entry"))
 
 
+def forget_trial(programs: BootPrograms, grub: Grub) -> None:
+    """Have GRUB boot what it boots when nobody chooses, and offer no trial. Raises `CommandFailed`."""
+    with opened_grub(programs, grub) as folder:
+        folder.set_variables({"next_entry": ""})
+        folder.write_configuration(without_trial(folder.configuration))
+
+
 def _unless_unwritable(folder: GrubFolder, choice: Choice, monitor: Monitor) -> Choice:
     if not choice.back:
         return choice
@@ -50,7 +59,7 @@ def _by_menu(folder: GrubFolder, offered: Mapping[str, str], choice: Choice, mon
         raise ReprovError(
             f"the menu that GRUB would have now is wrong: {trouble}", hint="the one of before is still in place; see /etc/default/grub"
         )
-    default = boot_by_default(made, folder.variables, choice.version, once_from=choice.back)
+    default = boot_by_default(made, folder.variables, choice.version, once_from=choice.back, words=choice.words)
     if default is None and choice.back:
         monitor.emit(Note(f"kernel {choice.version} is booted without a trial: the menu of GRUB cannot have another default"))
         default = boot_by_default(made, folder.variables, choice.version)
@@ -62,6 +71,8 @@ def _by_menu(folder: GrubFolder, offered: Mapping[str, str], choice: Choice, mon
 def _by_entries(root: Path, folder: GrubFolder, entries: Entries | None, choice: Choice) -> Default:
     """Where GRUB reads an entry's file for each kernel, the menu stays as it is, and an entry is named by its file."""
     known = {entry.version: entry.name.removesuffix(".conf") for entry in read_entries(root, entries)} if entries else {}
+    if entries:
+        offer_trial(root, entries, choice)
     if choice.back:
-        return Default(folder.configuration, {"saved_entry": known[choice.back], "next_entry": known[choice.version]})
+        return Default(folder.configuration, {"saved_entry": known[choice.back], "next_entry": TRIAL_ENTRY})
     return Default(folder.configuration, {"saved_entry": known[choice.version], "next_entry": ""})

@@ -12,12 +12,12 @@ from reprov.adapters.boot_files import opened_folder
 from reprov.adapters.boot_programs import opened_programs
 from reprov.adapters.loaders import Loaders, find_loaders, images_in, making_in, modules_in
 from reprov.adapters.log_settling import settle
+from reprov.domain import trial as kernel_trial
 from reprov.domain.kernels import Kernels, Making, choose, in_order, orphans, reboot_reason, version_of_image
 from reprov.errors import ReprovError
 from reprov.events import Monitor, Note, phase
-from reprov.workflows.entry_menu import update_entries
+from reprov.workflows import entry_menu, grub_menu
 from reprov.workflows.fallback import default_kernels
-from reprov.workflows.grub_menu import update_grub
 from reprov.workflows.initramfs import make_initramfs
 from reprov.workflows.loader_update import renew_loaders
 
@@ -34,18 +34,21 @@ class Booted:
     """The kernel that is booted when nobody chooses, but for a trial."""
     trial: str = ""
     """The kernel that is booted once, by the next boot; "" for no trial."""
+    on_trial: str = ""
+    """The running kernel, as long as only its end settles the trial that this boot is; "" for no trial."""
     fallbacks: tuple[str, ...] = ()
     """The kernels of before that can be booted, too."""
     reboot_reason: str = ""
     """Why the running system should be rebooted; "" when it need not be, or does not run."""
 
 
-def update_boot(root: Path, old: Kernels, new: Kernels, monitor: Monitor, *, renew: bool = False, trial: bool = False) -> Booted:
+def update_boot(root: Path, old: Kernels, new: Kernels, monitor: Monitor, *, renew: bool = False, trial_s: int = 0) -> Booted:
     """Make a committed tree bootable, by every boot loader that the node has.
 
     `old` and `new` are the kernels of the tree before and of this one (`domain.kernels.kernels_of` of their manifests); after a
-    rollback they are given the other way round. `renew`: a package asks for a new initramfs. `trial`: the new kernel is booted once
-    only, until `confirm_boot`. A second run changes nothing, and one that was interrupted is finished by the next.
+    rollback they are given the other way round. `renew`: a package asks for a new initramfs. `trial_s`: the new kernel is booted once
+    only, until `confirm_boot`, for which there is that long. A second run changes nothing, and one that was interrupted is finished by
+    the next.
 
     Raises `ReprovError` with the boot menu of before in its place and everything that it names.
     """
@@ -56,7 +59,21 @@ def update_boot(root: Path, old: Kernels, new: Kernels, monitor: Monitor, *, ren
     if not new:
         monitor.emit(Note("the release has no kernel: what the node boots stays as it is"))
         return Booted(loaders.names)
-    return _update(root, loaders, old, new, monitor, renew=renew, trial=trial)
+    return _update(root, loaders, old, new, monitor, renew=renew, trial_s=trial_s)
+
+
+def forget_trial(root: Path) -> None:
+    """Have every boot loader boot what it boots when nobody chooses, a trial or not."""
+    loaders = find_loaders(root)
+    if not loaders:
+        return
+    with opened_programs(root) as programs:
+        if loaders.grub:
+            grub_menu.forget_trial(programs, loaders.grub)
+        if loaders.entries:
+            entry_menu.forget_trial(programs, loaders.entries)
+    for place in _written_to(root, loaders):
+        settle(place)
 
 
 def confirm_boot(root: Path, new: Kernels, monitor: Monitor) -> Booted:
@@ -64,7 +81,7 @@ def confirm_boot(root: Path, new: Kernels, monitor: Monitor) -> Booted:
     return update_boot(root, new, new, monitor)
 
 
-def _update(root: Path, loaders: Loaders, old: Kernels, new: Kernels, monitor: Monitor, *, renew: bool, trial: bool) -> Booted:
+def _update(root: Path, loaders: Loaders, old: Kernels, new: Kernels, monitor: Monitor, *, renew: bool, trial_s: int) -> Booted:
     running = os.uname().release if root == Path("/") else ""
     by_default, wanted = default_kernels(root, loaders), in_order(new)[-1]
     trials = []
@@ -76,20 +93,25 @@ def _update(root: Path, loaders: Loaders, old: Kernels, new: Kernels, monitor: M
         made = make_initramfs(programs, making, old, new, progress, renew=renew)
         renew_loaders(programs, loaders, monitor)
         offered = _offered(root, making, new)
-        choice = choose(wanted, running=running, by_default=by_default, offered=offered, trial=trial)
+        choice = choose(wanted, running=running, by_default=by_default, offered=offered, trial=trial_s > 0)
+        if choice is not None and choice.back:
+            choice = choice._replace(words=kernel_trial.trial_words(trial_s))
         if choice is not None and loaders.entries:
-            trials.append(update_entries(programs, loaders.entries, offered, new, choice, monitor))
+            trials.append(entry_menu.update_entries(programs, loaders.entries, offered, new, choice, monitor))
         if choice is not None and loaders.grub:
-            trials.append(update_grub(programs, loaders.grub, loaders.entries, offered, choice, monitor))
+            trials.append(grub_menu.update_grub(programs, loaders.grub, loaders.entries, offered, choice, monitor))
     for place in _written_to(root, loaders):
         settle(place)
+    is_trial = choice is not None and any(trials)
+    default = in_order(by_default - {wanted})[0] if choice is None else choice.back if is_trial else wanted
     return Booted(
         loaders.names,
         tuple(made),
-        default=in_order(by_default - {wanted})[0] if choice is None else choice.back if any(trials) else wanted,
-        trial=wanted if any(trials) else "",
+        default=default,
+        trial=wanted if is_trial else "",
+        on_trial=wanted if choice is None else "",
         fallbacks=tuple(in_order(offered.keys() - new.keys())),
-        reboot_reason=reboot_reason(running, wanted, old, new),
+        reboot_reason=kernel_trial.reboot_reason(wanted, default) if is_trial else reboot_reason(running, wanted, old, new),
     )
 
 

@@ -19,7 +19,7 @@ from reprov.errors import ReprovError
 from reprov.workflows.boot_preflight import preflight_boot
 from reprov.workflows.bootable import make_bootable
 from reprov.workflows.fallback import fallback_kernels
-from reprov.workflows.kernels import Booted, confirm_boot, update_boot
+from reprov.workflows.kernels import Booted, confirm_boot, forget_trial, update_boot
 from tests.boot_lab import BIOS_LAYOUT, BootDisk, Heard, boot_disk
 from tests.system.filesystems import Filesystems
 from tests.system.snapshot import difference, snapshot, timeless
@@ -69,8 +69,8 @@ class Hop:
             assert (self.root / "boot" / entry.initramfs).stat().st_size > 1 << 20
             assert entry.root == f"root=UUID={self.disk.uuids['root']}"
 
-    def update(self, new: Kernels | None = None, **options: bool) -> Booted:
-        return update_boot(self.root, self.old, self.both if new is None else new, Heard(), **options)
+    def update(self, new: Kernels | None = None, *, renew: bool = False, trial_s: int = 0) -> Booted:
+        return update_boot(self.root, self.old, self.both if new is None else new, Heard(), renew=renew, trial_s=trial_s)
 
 
 @pytest.fixture(scope="module")
@@ -138,9 +138,9 @@ def test_a_new_kernel_beside_the_old_one(hop: Hop) -> None:
 
 
 def test_a_second_run_changes_nothing(hop: Hop) -> None:
-    hop.update(trial=True)
+    hop.update(trial_s=600)
     before = {path: timeless(snapshot(hop.root / path)) for path in ("boot", ".reprov")}
-    assert hop.update(trial=True).made == ()
+    assert hop.update(trial_s=600).made == ()
     assert [difference(before[path], timeless(snapshot(hop.root / path))) for path in before] == [[], []]
 
 
@@ -150,17 +150,28 @@ def test_an_initramfs_is_made_again_when_a_package_asks_for_it(hop: Hop) -> None
 
 
 def test_a_trial_boots_the_new_kernel_once_until_it_is_confirmed(hop: Hop) -> None:
-    booted = hop.update(trial=True)
+    booted = hop.update(trial_s=600)
     assert (booted.default, booted.trial) == (hop.old_version, hop.new_version)
     assert hop.booted_by_default() == hop.old_version
-    menu = parse_menu(hop.menu)
-    assert [entry.version for entry in menu if entry.name == hop.variables["next_entry"]] == [hop.new_version]
+    (trial,) = [entry for entry in parse_menu(hop.menu) if entry.name == hop.variables["next_entry"]]
+    assert (trial.version, trial.words[-2:]) == (hop.new_version, ("reprov.trial=600", "panic=30"))
     hop.requires_bootable(hop.old_version, hop.new_version)
 
     booted = confirm_boot(hop.root, hop.both, Heard())
     assert (booted.default, booted.trial, booted.made) == (hop.new_version, "", ())
     assert hop.booted_by_default() == hop.new_version
     assert "next_entry" not in hop.variables
+    assert "reprov.trial=" not in hop.menu
+
+
+def test_a_trial_that_is_forgotten_leaves_no_trace(hop: Hop) -> None:
+    """As before a rollback, when nothing tells which kernels the tree that comes back has."""
+    hop.update(trial_s=600)
+    forget_trial(hop.root)
+    assert hop.booted_by_default() == hop.old_version
+    assert "next_entry" not in hop.variables
+    assert "reprov" not in hop.menu
+    hop.requires_bootable(hop.old_version, hop.new_version)
 
 
 def test_the_kernel_that_the_release_lacks_stays_as_a_fallback(hop: Hop) -> None:
@@ -209,7 +220,7 @@ def test_a_killed_run_leaves_a_node_that_boots_and_the_next_finishes_it(hop: Hop
     if child == 0:
         try:
             monkeypatch.setattr(os, "rename", rename_or_die)
-            hop.update(trial=True)
+            hop.update(trial_s=600)
         finally:
             os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
@@ -219,7 +230,7 @@ def test_a_killed_run_leaves_a_node_that_boots_and_the_next_finishes_it(hop: Hop
     old_files = [f"{kind}-{hop.old_version}" for kind in ("vmlinuz", "initrd.img")]
     assert all(snapshot(hop.root / "boot")[name] == before[name] for name in old_files)
 
-    hop.update(trial=True)
+    hop.update(trial_s=600)
     hop.requires_bootable(hop.old_version, hop.new_version)
     assert [name for name in os.listdir(hop.root / "boot") + os.listdir(hop.root / "boot/grub") if ".reprov" in name] == []
 
@@ -293,17 +304,20 @@ def test_where_grub_reads_a_file_for_each_kernel_it_gets_one(hop: Hop) -> None:
         return parse_environment((boot / "grub2/grubenv").read_bytes())
 
     assert fallback_kernels(hop.root, is_live=False) == [hop.old_version]
-    booted = hop.update(trial=True)
+    booted = hop.update(trial_s=600)
     assert (booted.default, booted.trial) == (hop.old_version, hop.new_version)
     assert (entries / f"0123-{hop.old_version}.conf").read_text() == text
     entry = BootEntry.parse("", (entries / f"0123-{hop.new_version}.conf").read_text())
     assert (entry.linux, entry.initrd) == (f"/boot/vmlinuz-{hop.new_version}", f"/boot/initrd.img-{hop.new_version}")
     assert entry.options == options
-    assert variables() == {"saved_entry": f"0123-{hop.old_version}", "next_entry": f"0123-{hop.new_version}"}
+    assert variables() == {"saved_entry": f"0123-{hop.old_version}", "next_entry": "reprov-trial"}
+    trial = BootEntry.parse("", (entries / "reprov-trial.conf").read_text())
+    assert (trial.linux, trial.initrd, trial.options) == (entry.linux, entry.initrd, f"{options} reprov.trial=600 panic=30")
     assert fallback_kernels(hop.root, is_live=False) == [hop.old_version]
 
     assert confirm_boot(hop.root, hop.both, Heard()).default == hop.new_version
     assert variables() == {"saved_entry": f"0123-{hop.new_version}"}
+    assert not (entries / "reprov-trial.conf").exists()
 
 
 def boot_of_its_own(hop: Hop, filesystems: Filesystems, kind: str, size_mib: int) -> Path:
@@ -320,7 +334,7 @@ def boot_of_its_own(hop: Hop, filesystems: Filesystems, kind: str, size_mib: int
 def test_a_boot_filesystem_of_its_own(hop: Hop, filesystems: Filesystems) -> None:
     boot = boot_of_its_own(hop, filesystems, "ext4", 200)
     try:
-        assert hop.update(trial=True).trial == hop.new_version
+        assert hop.update(trial_s=600).trial == hop.new_version
         hop.requires_bootable(hop.old_version, hop.new_version)
         assert f"linux\t/vmlinuz-{hop.new_version} " in hop.menu
     finally:
@@ -330,7 +344,7 @@ def test_a_boot_filesystem_of_its_own(hop: Hop, filesystems: Filesystems) -> Non
 def test_where_grub_cannot_write_there_is_no_trial(hop: Hop, filesystems: Filesystems) -> None:
     boot, heard = boot_of_its_own(hop, filesystems, "btrfs", 300), Heard()
     try:
-        booted = update_boot(hop.root, hop.old, hop.both, heard, trial=True)
+        booted = update_boot(hop.root, hop.old, hop.both, heard, trial_s=600)
     finally:
         filesystems.unmount(boot)
     assert (booted.default, booted.trial) == (hop.new_version, "")

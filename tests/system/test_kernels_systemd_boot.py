@@ -97,7 +97,7 @@ def test_a_new_kernel_gets_an_entry_beside_the_old_one(node: Node) -> None:
     """And a second run changes nothing."""
     old, heard = snapshot(node.esp / MACHINE / node.old_version), Heard()
     assert fallback_kernels(node.root, is_live=False) == [node.old_version]
-    booted = update_boot(node.root, node.old, node.both, heard, trial=True)
+    booted = update_boot(node.root, node.old, node.both, heard, trial_s=600)
     assert booted == Booted(("systemd-boot",), (node.new_version,), node.new_version)
     assert heard.notes == [
         "systemd-boot was brought to the version of the release",

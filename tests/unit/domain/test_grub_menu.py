@@ -14,6 +14,7 @@ from reprov.domain.grub_menu import (
     parse_environment,
     parse_menu,
     with_saved_default,
+    without_trial,
 )
 
 UUID = "5d9c"
@@ -158,7 +159,7 @@ def test_the_saved_entry_becomes_the_default_and_nothing_else_changes() -> None:
             "6.2",
             "6.1",
             "${saved_entry}",
-            {"saved_entry": name_of("6.1"), "next_entry": name_of("6.2")},
+            {"saved_entry": name_of("6.1"), "next_entry": "reprov-trial"},
             id="the newest, once",
         ),
         pytest.param(
@@ -188,6 +189,29 @@ def test_how_a_kernel_is_booted(
     assert found is not None
     assert found.variables == set_to
     assert f'set default="{default}"\nfi' in found.configuration
+
+
+def test_a_trial_is_an_entry_of_its_own_which_boots_the_old_kernel_where_grub_could_not_take_it_away() -> None:
+    found = boot_by_default(menu("6.2", "6.1"), {}, "6.2", once_from="6.1", words="reprov.trial=600 panic=30")
+    assert found is not None
+    before, _, trial = found.configuration.partition("### BEGIN reprov-trial ###\n")
+    assert before == with_saved_default(menu("6.2", "6.1"))
+    lines = [line.strip() for line in trial.splitlines()]
+    assert lines[:3] == [
+        "menuentry 'Trial of kernel 6.2' --id reprov-trial {",
+        "load_env next_entry",
+        'if [ "${next_entry}" ] ; then',
+    ]
+    kernels = [line.split() for line in lines if line.startswith("linux")]
+    assert [(words[1], words[-2:]) for words in kernels] == [
+        ("/boot/vmlinuz-6.1", ["ro", "quiet"]),
+        ("/boot/vmlinuz-6.2", ["reprov.trial=600", "panic=30"]),
+    ]
+    assert [line.split()[1] for line in lines if line.startswith("initrd")] == ["/boot/initrd.img-6.1", "/boot/initrd.img-6.2"]
+    assert lines[-3:] == ["fi", "}", "### END reprov-trial ###"]
+    assert entry_of(parse_menu(found.configuration), "6.2") == entry_of(parse_menu(before), "6.2")
+    assert without_trial(found.configuration) == before
+    assert without_trial(before) == before
 
 
 @pytest.mark.parametrize(
