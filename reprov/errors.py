@@ -47,6 +47,14 @@ class Refused(ReprovError):
     exit_code = ExitCode.REFUSED
 
 
+class NotLive(Refused):
+    """A guard said no to an exchange under the running system; the next boot may do it. `reasons` are all of them, in words."""
+
+    def __init__(self, message: str, *, hint: str | None = None, reasons: tuple[str, ...] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.reasons = reasons or (message,)
+
+
 class HopFailed(ReprovError):
     """What runs after a commit failed, and the node was rolled back."""
 

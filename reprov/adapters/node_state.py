@@ -4,6 +4,9 @@
     lock                         held by the verb that changes the node; says which
     state.json                   domain.deployment
     journal                      the commit in flight; gone when it is finished
+    armed                        domain.armed: what is to be done at the next boot
+    armed.record                 what is staged for that, as the stat cache will know it
+    client/                      reprov itself, for that boot and for recovery (adapters.boot_client)
     releases/<role>/<version>/   release.json and its files, of the installed and the previous release
     stat-cache                   the live tree as last read
     staged/  incoming/           the next tree; what is being fetched for it
@@ -33,22 +36,29 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reprov.adapters import kernel
 from reprov.adapters.files import opened_directory
 from reprov.adapters.survey import OWN_DIRECTORY
-from reprov.domain.deployment import IN_FLIGHT, Deployment, State
+from reprov.domain.deployment import AT_REST, IN_FLIGHT, Deployment
 from reprov.domain.journal import Journal
 from reprov.domain.release import ReleaseId
 from reprov.errors import NeedsAttention, Refused
+
+if TYPE_CHECKING:
+    from reprov.domain.armed import Armed
 
 STAGED = "staged"
 INCOMING = "incoming"
 PREVIOUS = "previous"
 LEFTOVER = "leftover"
+ARMED_RECORD = "armed.record"
+"""What is staged for the next boot, as the stat cache will know it."""
 CANDIDATE = "candidate"
 """The files of a release that may yet be refused, while an upgrade plans."""
+_ARMED = "armed"
+_NEW = ".new"
 
 
 class NodeState:
@@ -101,7 +111,7 @@ class NodeState:
 
     def is_interrupted(self) -> bool:
         """True when a change is in flight, but no process holds the lock: whoever began it is gone."""
-        if self.deployment().state not in (IN_FLIGHT - {State.STAGED}) and self.journal() is None:
+        if self.deployment().state not in (IN_FLIGHT - AT_REST) and self.journal() is None:
             return False
         return not self.is_held()
 
@@ -159,6 +169,26 @@ class NodeState:
         """The commit in flight; None when nothing is."""
         return _read_journal(self.directory / "journal")
 
+    def armed(self) -> "Armed | None":
+        """What is to be done at the next boot; None for nothing. Raises `NeedsAttention` for what cannot be read."""
+        file = self.directory / _ARMED
+        if not file.exists():
+            return None
+        # Imported here: almost always nothing is.
+        from reprov.domain.armed import Armed
+
+        return Armed.parse(_read_json(file), str(file))
+
+    def write_armed(self, armed: "Armed") -> None:
+        """Write down what is to be done, before the state says that anything is."""
+        write_durably(self.directory / _ARMED, armed.to_json().encode())
+
+    def forget_armed(self) -> None:
+        """Nothing is to be done any more."""
+        for name in (_ARMED, ARMED_RECORD):
+            (self.directory / name).unlink(missing_ok=True)
+        sync_directory(self.directory)
+
     def write_journal(self, journal: Journal) -> None:
         """Make the journal durable before the first exchange."""
         write_durably(self.directory / "journal", journal.to_json().encode())
@@ -190,6 +220,11 @@ class NodeState:
             return [(volume, directory) for volume, directory in json.loads((self.directory / "probing").read_text())]
         except FileNotFoundError:
             return []
+
+    def clear_unwritten(self) -> None:
+        """Remove what a run that was killed while it wrote a file has left of it."""
+        for file in self.directory.glob(f"*{_NEW}"):
+            file.unlink()
 
     def forget_probes(self) -> None:
         """No scratch file is left."""
@@ -246,7 +281,7 @@ class NodeState:
 
 def write_durably(file: Path, content: bytes) -> None:
     """Replace a file so that a power cut leaves the old or the new one: temporary file, fsync, rename, fsync of the directory."""
-    temporary = file.with_name(file.name + ".new")
+    temporary = file.with_name(file.name + _NEW)
     with temporary.open("wb") as out:
         out.write(content)
         out.flush()

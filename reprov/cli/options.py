@@ -12,12 +12,14 @@ def upgrade(version: str, root: Path, source: str, as_json: bool, monitor: Monit
 import functools
 import sys
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
 import click
 
 from reprov.cli.monitors import open_monitor
+from reprov.domain.commit_time import CommitTime
 from reprov.domain.data_devices import Proving
 from reprov.domain.labels import Labelling
 from reprov.errors import InvalidInput, ReprovError
@@ -71,27 +73,46 @@ apply_chown = click.option(
 )
 """Passes `apply_chown: bool`."""
 
-prove = click.option(
+
+def _automatic(flag: str, name: str, values: type[StrEnum], text: str) -> Callable[[Callable[..., R]], Callable[..., R]]:
+    """Adds an option that is one of these values, "auto" by default."""
+    return click.option(
+        flag,
+        name,
+        type=click.Choice([item.value for item in values]),
+        default="auto",
+        show_default=True,
+        callback=lambda context, option, value: values(value),
+        help=text,
+    )
+
+
+prove = _automatic(
     "--prove",
     "proving",
-    type=click.Choice([item.value for item in Proving]),
-    default=Proving.AUTO.value,
-    show_default=True,
-    callback=lambda context, option, value: Proving(value),
-    help="Prove that data devices are left alone: on the running system, always (with --root: the devices of this machine), or never.",
+    Proving,
+    "Prove that data devices are left alone: on the running system, always (with --root: the devices of this machine), or never.",
 )
 """Passes `proving: Proving`."""
 
-labels = click.option(
+labels = _automatic(
     "--selinux",
     "labelling",
-    type=click.Choice([item.value for item in Labelling]),
-    default=Labelling.AUTO.value,
-    show_default=True,
-    callback=lambda context, option, value: Labelling(value),
-    help="Set the release's SELinux labels: where the node has SELinux, in any case, or never.",
+    Labelling,
+    "Set the release's SELinux labels: where the node has SELinux, in any case, or never.",
 )
 """Passes `labelling: Labelling`."""
+
+commit = _automatic(
+    "--commit",
+    "commit",
+    CommitTime,
+    "When to exchange the trees: now, at the next boot before anything runs, or now where nothing speaks against it.",
+)
+"""Passes `commit: CommitTime`."""
+
+reboot = click.option("--reboot", "reboots", is_flag=True, help="Reboot the node where that is the next step.")
+"""Passes `reboots: bool`."""
 
 yes = click.option("--yes", is_flag=True, help="Do it without asking.")
 """Passes `yes: bool`, for `confirm`."""

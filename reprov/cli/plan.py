@@ -9,7 +9,8 @@ import click
 
 from reprov.cli import options
 from reprov.cli.owner_text import owner_lines
-from reprov.cli.tables import Table, human_count, human_paths, human_size, print_json, print_table
+from reprov.cli.tables import Table, human_count, human_paths, human_size, print_json, print_table, print_text
+from reprov.domain.commit_time import CommitTime
 from reprov.domain.data_devices import Proving
 from reprov.domain.entry import is_below, show
 from reprov.domain.labels import Labelling
@@ -31,6 +32,7 @@ _LISTED = 12
 @options.apply_chown
 @options.prove
 @options.labels
+@options.commit
 @click.option(
     "--show-rules",
     is_flag=True,
@@ -49,6 +51,7 @@ def plan(
     apply_chown: bool,
     proving: Proving,
     labelling: Labelling,
+    commit: CommitTime,
     as_json: bool,
     monitor: Monitor,
 ) -> ExitCode:
@@ -68,6 +71,7 @@ def plan(
         apply_chown=apply_chown,
         proving=proving,
         labelling=labelling,
+        commit=commit,
         count_rules=show_rules,
     )
     if as_json:
@@ -95,6 +99,10 @@ def print_plan(found: "Plan", *, everything: bool) -> None:
         click.echo(f"  fetch      {human_size(found.fetch_bytes)}")
         for volume, cost in found.costs.items():
             click.echo(f"  needs      {human_size(cost.size_bytes)} and {human_count(cost.inodes)} inodes on {show(volume)}")
+        when = "at the next boot, before anything runs" if found.commit.time is CommitTime.BOOT else "now"
+        click.echo(f"  commit     {when}")
+        for reason in found.commit.reasons:
+            print_text(f"             {reason}")
         _print_ops(found, everything=everything)
         _print_changes(found, everything=everything)
     _print_kept(found, everything=everything)

@@ -7,8 +7,10 @@ import click
 
 from reprov.cli import options
 from reprov.cli.afterwards import told_afterwards
+from reprov.cli.armed_text import print_armed, reboot_after
 from reprov.cli.settled_text import print_settled, settled_json
 from reprov.cli.tables import human_time, print_json
+from reprov.domain.commit_time import CommitTime
 from reprov.domain.data_devices import Proving
 from reprov.domain.entry import show
 from reprov.domain.labels import Labelling
@@ -27,10 +29,20 @@ _NO_RELEASE = "the tree from before reprov"
 @options.apply_chown
 @options.prove
 @options.labels
+@options.commit
+@options.reboot
 @options.as_json
 @options.monitored
 def rollback(
-    root: Path, accept_changed: bool, apply_chown: bool, proving: Proving, labelling: Labelling, as_json: bool, monitor: Monitor
+    root: Path,
+    accept_changed: bool,
+    apply_chown: bool,
+    proving: Proving,
+    labelling: Labelling,
+    commit: CommitTime,
+    reboots: bool,
+    as_json: bool,
+    monitor: Monitor,
 ) -> ExitCode:
     """Go back to the tree before the last upgrade; the node's own files stay those of now.
 
@@ -38,12 +50,23 @@ def rollback(
     """
     from reprov.workflows.rollback import rollback as roll_back_node
 
+    if reboots:
+        from reprov.workflows.reboot import require_reboot
+
+        require_reboot(root)
     done = roll_back_node(
-        root, accept_changed=accept_changed, apply_chown=apply_chown, proving=proving, labelling=labelling, monitor=monitor
+        root,
+        accept_changed=accept_changed,
+        apply_chown=apply_chown,
+        proving=proving,
+        labelling=labelling,
+        commit=commit,
+        reboots=reboots,
+        monitor=monitor,
     )
     with told_afterwards():
         _answer(done, as_json=as_json)
-    return ExitCode.DONE
+    return reboot_after(root, "to go back", reboots=reboots) if done.armed else ExitCode.DONE
 
 
 def _answer(done: "RolledBack", *, as_json: bool) -> None:
@@ -53,11 +76,14 @@ def _answer(done: "RolledBack", *, as_json: bool) -> None:
                 "installed": str(done.installed) if done.installed else None,
                 "left": str(done.left) if done.left else None,
                 "mixed_s": done.mixed_s,
+                "armed": list(done.armed) or None,
                 "accepted": [show(path) for path in done.accepted],
                 "storage": done.proof.verdict if done.proof else None,
                 "services": settled_json(done.settled),
             }
         )
+    elif done.armed:
+        print_armed(f"{done.installed or _NO_RELEASE} is checked and can come back", done.armed)
     else:
         installed, left = done.installed or _NO_RELEASE, done.left or _NO_RELEASE
         click.echo(f"{installed} is back in {human_time(done.mixed_s)}; {left} is the way forward")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reprov.cli import options
-from reprov.cli.tables import human_steps, print_json
+from reprov.cli.tables import human_steps, print_json, print_text
 from reprov.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def status(root: Path, as_json: bool) -> ExitCode:
                 "source": deployment.source,
                 "changed_at": deployment.changed_at,
                 "storage": found.storage or None,
+                "armed": list(found.armed) or None,
                 "reboot": list(found.reboot),
                 "steps": {"done": len(after.done), "total": after.steps, "end": after.end or None} if after else None,
                 "quarantined": [item.to_fields() for item in found.quarantined],
@@ -47,17 +48,19 @@ def status(root: Path, as_json: bool) -> ExitCode:
     click.echo(f"installed  {deployment.installed or 'not a release'}")
     if deployment.target:
         click.echo(f"target     {deployment.target}")
+    for reason in found.armed:
+        print_text(f"next boot  {reason}")
     previous = deployment.previous or "not a release"
     click.echo(f"previous   {previous if deployment.has_previous else 'none'}")
     click.echo(f"source     {deployment.source}")
     if after and (after.steps or after.end not in ("", "confirmed")):
         click.echo(f"scripts    {_told(after)}")
     for item in found.quarantined:
-        click.echo(f"refused    {item.release} since {item.since}: {item.reason}")
+        print_text(f"refused    {item.release} since {item.since}: {item.reason}")
     if found.storage:
         click.echo(f"storage    {found.storage}")
     for reason in found.reboot:
-        click.echo(f"reboot     {reason}")
+        print_text(f"reboot     {reason}")
     if found.interrupted:
         click.echo("interrupted: the next change, or `reprov recover`, finishes or undoes it")
     return ExitCode.DONE

@@ -7,11 +7,15 @@ import click
 
 from reprov.cli import options
 from reprov.cli.afterwards import told_afterwards
+from reprov.cli.armed_text import print_armed, reboot_after
 from reprov.cli.converge import print_converged
 from reprov.cli.settled_text import print_settled, settled_json
 from reprov.cli.tables import human_count, human_paths, human_size, human_time, print_json, print_text
+from reprov.domain.commit_time import CommitTime
 from reprov.domain.data_devices import Proving
+from reprov.domain.deployment import State
 from reprov.domain.entry import show
+from reprov.domain.health import DEFAULT_TIMEOUT_S, Patience
 from reprov.domain.labels import Labelling
 from reprov.errors import ExitCode
 from reprov.events import Monitor
@@ -29,9 +33,20 @@ if TYPE_CHECKING:
 @options.apply_chown
 @options.prove
 @options.labels
-@click.option("--commit", type=click.Choice(["live"]), default="live", show_default=True, help="When to exchange the trees.")
+@options.commit
+@options.reboot
 @click.option("--no-post", is_flag=True, help="Run no scripts after the exchange; the node stays committed, and is not confirmed.")
 @click.option("--retry", is_flag=True, help="Take a release that this node was rolled back from before.")
+@click.option(
+    "--confirm-timeout",
+    "timeout_s",
+    type=click.IntRange(min=1),
+    default=DEFAULT_TIMEOUT_S,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long a live node may take, when all else is done, to be as well as before: network, services, ssh, install server.",
+)
+@click.option("--await-confirm", is_flag=True, help="Go back unless `reprov confirm` is run on the node within that time, too.")
 @options.as_json
 @options.monitored
 def upgrade(
@@ -43,20 +58,28 @@ def upgrade(
     apply_chown: bool,
     proving: Proving,
     labelling: Labelling,
-    commit: str,
+    commit: CommitTime,
+    reboots: bool,
     no_post: bool,
     retry: bool,
+    timeout_s: int,
+    await_confirm: bool,
     as_json: bool,
     monitor: Monitor,
 ) -> ExitCode:
     """Re-image the node to VERSION: plan, stage beside the live tree, check, exchange, keep the way back, run the scripts of the hop.
 
     A failure before the exchange leaves the node as it was; one after it rolls the node back (status 5), and keeps it from that
-    release until --retry. Status 100: all is well, and a script wants a reboot. `reprov plan` shows beforehand what would happen.
+    release until --retry. It is a failure, too, when a live node is less well than it was before. Status 100: all is well, and a
+    script wants a reboot. `reprov plan` shows beforehand what would happen.
     """
     from reprov.domain.source import Source
     from reprov.workflows.upgrade import upgrade as upgrade_node
 
+    if reboots:
+        from reprov.workflows.reboot import require_reboot
+
+        require_reboot(root)
     done = upgrade_node(
         root,
         Source.parse(source),
@@ -67,12 +90,17 @@ def upgrade(
         proving=proving,
         no_post=no_post,
         retry=retry,
+        commit=commit,
+        reboots=reboots,
+        patience=Patience(timeout_s, await_confirm),
         labelling=labelling,
         monitor=monitor,
     )
     with told_afterwards():
         _answer(done, as_json=as_json, stage_only=stage_only)
-    return ExitCode.REBOOT_WANTED if done.after and done.after.reboot_reasons else ExitCode.DONE
+    if done.state is State.ARMED or (done.after and done.after.reboot_reasons):
+        return reboot_after(root, f"upgrade to {done.plan.release}", reboots=reboots)
+    return ExitCode.DONE
 
 
 def _answer(done: "Upgraded", *, as_json: bool, stage_only: bool) -> None:
@@ -86,11 +114,14 @@ def _answer(done: "Upgraded", *, as_json: bool, stage_only: bool) -> None:
                 "exchanges": len(done.plan.swaps.ops),
                 "fetched_bytes": done.plan.fetch_bytes,
                 "mixed_s": done.mixed_s,
+                "armed": list(done.plan.commit.reasons) if done.state is State.ARMED else None,
                 "conflicts": [show(conflict.path) for conflict in done.plan.conflicts],
                 "storage": done.proof.verdict if done.proof else None,
                 "after": _after_json(done.after) if done.after else None,
             }
         )
+    elif done.state is State.ARMED:
+        print_armed(f"{done.plan.release} is staged and checked", done.plan.commit.reasons)
     elif done.plan.is_empty:
         click.echo(f"{done.plan.release}: nothing to do")
     elif stage_only:

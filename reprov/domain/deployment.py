@@ -16,6 +16,8 @@ class State(StrEnum):
 
     STAGING = "staging"
     STAGED = "staged"
+    ARMED = "armed"
+    """What is staged, or the tree to go back to, is exchanged at the next boot."""
     COMMITTING = "committing"
     COMMITTED = "committed"
     CONFIRMED = "confirmed"
@@ -26,14 +28,17 @@ class State(StrEnum):
 _MAY_FOLLOW: dict[State | None, set[State]] = {
     None: {State.STAGING},
     State.STAGING: {State.STAGED},
-    State.STAGED: {State.COMMITTING},
+    State.STAGED: {State.COMMITTING, State.ARMED},
+    State.ARMED: {State.COMMITTING, State.ROLLING_BACK},
     State.COMMITTING: {State.COMMITTED},
-    State.COMMITTED: {State.CONFIRMED, State.STAGING, State.ROLLING_BACK},
-    State.CONFIRMED: {State.STAGING, State.ROLLING_BACK},
+    State.COMMITTED: {State.CONFIRMED, State.STAGING, State.ROLLING_BACK, State.ARMED},
+    State.CONFIRMED: {State.STAGING, State.ROLLING_BACK, State.ARMED},
     State.ROLLING_BACK: {State.ROLLED_BACK},
-    State.ROLLED_BACK: {State.STAGING, State.ROLLING_BACK},
+    State.ROLLED_BACK: {State.STAGING, State.ROLLING_BACK, State.ARMED},
 }
-IN_FLIGHT = frozenset({State.STAGING, State.STAGED, State.COMMITTING, State.ROLLING_BACK})
+IN_FLIGHT = frozenset({State.STAGING, State.STAGED, State.ARMED, State.COMMITTING, State.ROLLING_BACK})
+AT_REST = frozenset({State.STAGED, State.ARMED})
+"""In flight, and waiting for somebody: nothing has been interrupted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ _NEEDS_BOOT = (
         re.compile(r"usr/bin/(python3(\.\d+)?|perl(\d[^/]*)?)$|" + _LIB + r"lib(python3|perl)[^/]*\.so"),
     ),
 )
-AT_BOOT = "such a hop is committed at boot, which this version cannot do yet; do it from a rescue system with --root"
+AT_BOOT = "commit it at the next boot: --commit boot"
 
 
 class UseKind(StrEnum):
@@ -74,20 +74,15 @@ def blockers_of_live_commit(
     rebuilt: Collection[str],
     uses: Iterable[Use],
     facts: NodeFacts,
-    kernel: str = "",
 ) -> list[Blocker]:
-    """Why these exchanges must not happen under a running system; empty when they may.
+    """Why these exchanges must not happen under a running system, and have to wait for its boot; empty when they may.
 
-    `linked` and `rebuilt` are what of the node's comes along (units.Swaps). `kernel`: the release of the running one. A service
-    whose sandbox loses a mount is restarted afterwards, and no blocker.
+    `linked` and `rebuilt` are what of the node's comes along (units.Swaps). A service whose sandbox loses a mount is restarted
+    afterwards, and no blocker.
     """
     found = []
     for what, path in needing_boot(changes):
         found.append(Blocker(path, f"belongs to {what}, which cannot be exchanged under a running system", AT_BOOT))
-    for folder in (f"usr/lib/modules/{kernel}", f"lib/modules/{kernel}"):
-        if kernel and folder in changes and changes[folder].action is Action.DELETE:
-            problem = "has the modules of the running kernel, which could load none any more"
-            found.append(Blocker(folder, problem, "boot a kernel that the release has, or keep the directory by a *.exclude list"))
     ground = _Ground(ops, linked, rebuilt)
     for use in uses:
         if ground.takes_away(use):
@@ -97,8 +92,16 @@ def blockers_of_live_commit(
             problem = _WORDS[use.kind].format(name=use.name, pid=use.pid, where=use.where)
             why = f" ({stay.reason})" if stay and use.kind is UseKind.MOUNT else ""
             unit = f"systemctl stop {use.home.unit}" if use.home.unit.endswith(".service") else f"stop {use.name}"
-            found.append(Blocker(use.path, problem + why, f"{unit} first, or do it from a rescue system with --root"))
+            found.append(Blocker(use.path, problem + why, f"{unit} first, or commit it at the next boot: --commit boot"))
     return found
+
+
+def blockers_of_modules(changes: Mapping[str, Change], kernel: str) -> list[Blocker]:
+    """What must not be taken from the kernel that runs, and that will run at the boot of a commit; `kernel` is its release."""
+    problem = "has the modules of the running kernel, which could load none any more"
+    hint = "boot a kernel that the release has, or keep the directory by a *.exclude list"
+    folders = (f"usr/lib/modules/{kernel}", f"lib/modules/{kernel}")
+    return [Blocker(folder, problem, hint) for folder in folders if folder in changes and changes[folder].action is Action.DELETE]
 
 
 def needing_boot(paths: Iterable[str]) -> Iterator[tuple[str, str]]:

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from reprov.domain.comparison import Blocker
-from reprov.domain.guards import AT_BOOT
+
+_OTHER_POLICY = "do it from a rescue system with --root: the running kernel lets nobody set such a label"
 
 
 def blockers_of_labels(unknown: Sequence[bytes], *, labels: bool) -> list[Blocker]:
@@ -17,5 +18,5 @@ def blockers_of_labels(unknown: Sequence[bytes], *, labels: bool) -> list[Blocke
     if unknown:
         first, more = unknown[0].rstrip(b"\0").decode(errors="replace"), len(unknown) - 1
         what = f"{first} and {more} more labels" if more else f"the label {first}"
-        return [Blocker("", f"runs a policy without {what}, which the release gives to files", AT_BOOT)]
+        return [Blocker("", f"runs a policy without {what}, which the release gives to files", _OTHER_POLICY)]
     return []

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from reprov.domain.account_files import AccountNote
+from reprov.domain.commit_time import NOW, Chosen
 from reprov.domain.comparison import Action, Blocker, Comparison
 from reprov.domain.data_devices import NO_DATA_DEVICES, DataDevices
 from reprov.domain.entry import show
@@ -56,6 +57,8 @@ class Plan:
     """What becomes of packages that somebody has installed, changed or removed by hand."""
     fences: tuple[Fence, ...] = ()
     """What stays as it is whatever the lists say, as far as an operator should know of it."""
+    commit: Chosen = NOW
+    """When the trees will be exchanged, and why not now."""
     data: DataDevices = NO_DATA_DEVICES
     """The devices that will be proved to be untouched."""
     rules: tuple[RuleUsage, ...] = ()
@@ -94,6 +97,7 @@ class Plan:
             "fetch_bytes": self.fetch_bytes,
             "staged": {kind.value: how[kind] for kind in How},
             "needs": {show(volume): {"size_bytes": cost.size_bytes, "inodes": cost.inodes} for volume, cost in self.costs.items()},
+            "commit": {"when": self.commit.time.value, "reasons": list(self.commit.reasons)},
             "exchanges": [{"kind": op.kind.value, "path": show(op.path)} for op in self.swaps.ops],
             "changes": [
                 {"path": show(change.path), "action": change.action.value, "reason": change.reason} for change in self.comparison.changes

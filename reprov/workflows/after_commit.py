@@ -19,6 +19,7 @@ from reprov.adapters.loaders import find_loaders
 from reprov.adapters.post_state import PostState
 from reprov.adapters.program_covers import MountSpace
 from reprov.adapters.proof import boot_id
+from reprov.adapters.reboot import reboot_now
 from reprov.adapters.release_reader import ReleaseFiles
 from reprov.adapters.root_view import RootView
 from reprov.adapters.step_files import StepFiles
@@ -28,10 +29,11 @@ from reprov.adapters.step_wrappers import cover_services
 from reprov.adapters.survey import OWN_DIRECTORY
 from reprov.adapters.times import put_times_back
 from reprov.adapters.volumes import opened_volumes
-from reprov.domain.check import Checked
+from reprov.domain.check import Check, Checked
 from reprov.domain.convergence import Converged
 from reprov.domain.deployment import State
 from reprov.domain.entry import Kind
+from reprov.domain.health import Patience
 from reprov.domain.kept_paths import kept_tops
 from reprov.domain.late_triggers import late_trigger_steps
 from reprov.domain.native_work import PROGRAMS, NativeFacts, native_steps
@@ -41,6 +43,7 @@ from reprov.domain.post_script import PostScript, Step, Work, WorkKind
 from reprov.domain.quarantine import Quarantined
 from reprov.domain.release import ReleaseId
 from reprov.domain.scan import Scan
+from reprov.domain.trial import Verdict
 from reprov.errors import HopFailed, NeedsAttention, ReprovError
 from reprov.events import Monitor, Note, phase
 from reprov.workflows.checks import RESULTS, checks_of, run_checks
@@ -48,12 +51,16 @@ from reprov.workflows.commit import signals_heard, signals_held, void_held_signa
 from reprov.workflows.converge import CONVERGING, converge, hook_of_node
 from reprov.workflows.data_devices import inventory_to_guard
 from reprov.workflows.guarded import guarded
+from reprov.workflows.health import recover_health, require_well, save_baseline, watch_no_more, watch_over
+from reprov.workflows.hop_proof import begun_proof, prove_after
 from reprov.workflows.node import Node, now
 from reprov.workflows.pending import pending
 from reprov.workflows.policy import label_what_was_made
-from reprov.workflows.rollback import roll_back
-from reprov.workflows.services import want_reboot
+from reprov.workflows.rollback import arm_way_back, roll_back
+from reprov.workflows.services import settle_services, want_reboot
 from reprov.workflows.taken_into_use import InUse, take_back_into_use, take_into_use
+from reprov.workflows.trial import judge, require_came_up
+from reprov.workflows.trial_boot import await_kernel, confirm_kernel, end_trial
 
 _SYNC_AFTER_S: Final = 2.0
 """A power cut costs what ran since the last sync: scripts are made to be run again."""
@@ -78,6 +85,8 @@ class Finished:
     """None for a node that nothing converges."""
     checked: Checked
     """Of the role's checks, where no convergence has asked them."""
+    tried: str = ""
+    """The kernel that has come up; "" where none was tried."""
 
     @property
     def reboot_reasons(self) -> tuple[str, ...]:
@@ -93,29 +102,47 @@ class Finished:
     @property
     def summary(self) -> str:
         """In a line."""
+        if self.tried:
+            return f"kernel {self.tried} came up"
         return f"{self.steps} step{'' if self.steps == 1 else 's'} in {self.elapsed_s:.1f} s" if self.steps else "no script to run"
 
 
-def begin(node: Node, script: PostScript, seen: Scan, changed: Collection[str], monitor: Monitor) -> None:
-    """Write down, before a commit, what follows it; `changed` are the paths whose content it changes.
+def begin(
+    node: Node,
+    script: PostScript,
+    seen: Scan,
+    changed: Collection[str],
+    monitor: Monitor,
+    *,
+    at_boot: bool = False,
+    reboots: bool = False,
+    patience: Patience | None = None,
+) -> None:
+    """Write down, before a commit, what follows it; `changed` are the paths whose content it changes, now or `at_boot`.
 
+    With `reboots`, a boot that brings the commit is followed by that of a kernel on trial, without anybody's asking for it.
     Raises `Refused` where it could not be run.
     """
     deployment = node.state.deployment()
     post = PostState(node.state.directory)
-    post.begin(script, Progress(deployment.transaction, boot_id(), node.is_live, len(script.steps), time.time_ns()))
+    was_live = node.is_live and not at_boot
+    post.begin(script, Progress(deployment.transaction, boot_id(), was_live, len(script.steps), time.time_ns(), reboots=reboots))
     post.write_changed(changed)
     write_kept(post.directory, kept_tops(seen))
     if script.steps or script.works:
         require_space(node.root)
     if node.is_live:
         inventory_to_guard(node, monitor)
+    save_baseline(node, patience)
 
 
 def go_on(node: Node, monitor: Monitor) -> Finished:
     """Do what follows a commit, from where it was left. The caller holds signals; here they are heard, and count as a failure.
 
-    Raises `HopFailed` when something fails and the node is rolled back, `NeedsAttention` when not even that is possible.
+    The node is confirmed then, unless a new kernel is to be tried: after the reboot, this goes on with what is left.
+
+    Raises `HopFailed` when something fails and the node is rolled back, `NeedsAttention` when not even that is possible; `ProofFailed`
+    when a boot has come between, and data is not proved to be untouched since before it.
     """
     post = PostState(node.state.directory)
     progress = pending(node)
@@ -123,17 +150,46 @@ def go_on(node: Node, monitor: Monitor) -> Finished:
     watch: KeptWatch | None = None
     try:
         with signals_heard():
+            watch_over(node, monitor)
             script = post.script()
             progress = progress.taken_up(boot_id())
             post.write_progress(progress)
-            if script.steps or script.works:
+            if not progress.awaits and (script.steps or script.works):
                 watch = KeptWatch(node.root, post.directory, read_kept(post.directory), is_live=node.is_live)
-            finished = _carry_out(node, post, script, progress, watch, monitor)
-        _confirm(node, post, finished)
+            if progress.awaits:
+                finished = _judge_trial(node, progress, monitor)
+            else:
+                finished = _carry_out(node, post, script, progress, watch, monitor)
+        if finished.in_use.booted.trial:
+            _await_trial(node, finished)
+        else:
+            _confirm(node, post, finished)
     except BaseException as error:
-        failure = _roll_back(node, post, progress, watch, error, monitor)
+        failure = _undo(node, post, progress, watch, error, monitor)
         raise failure from (error if isinstance(error, Exception) else None)
+    watch_no_more(node)
+    if node.is_live and not progress.was_live and not finished.in_use.booted.trial:
+        prove_after(node, begun_proof(node, f"upgrade to {node.state.deployment().installed}"), monitor)
     return finished
+
+
+def take_back(node: Node, reason: str, monitor: Monitor) -> ReprovError:
+    """Take a commit back of which something is left to be done; gives the error that says so."""
+    post = PostState(node.state.directory)
+    progress = pending(node)
+    assert progress is not None, "there is something to take back"
+    watch: KeptWatch | None = None
+    with suppress(OSError, ReprovError):  # what scripts have taken away stays so, but the tree comes back
+        script = post.script()
+        if script.steps or script.works:
+            watch = KeptWatch(node.root, post.directory, read_kept(post.directory), is_live=node.is_live)
+    return _undo(node, post, progress, watch, ReprovError(reason), monitor)
+
+
+def _undo(node: Node, post: PostState, progress: Progress, watch: KeptWatch | None, error: BaseException, monitor: Monitor) -> ReprovError:
+    failure = recover_health(node, _roll_back(node, post, progress, watch, error, monitor), monitor)
+    watch_no_more(node)
+    return failure
 
 
 def _carry_out(node: Node, post: PostState, script: PostScript, progress: Progress, watch: KeptWatch | None, monitor: Monitor) -> Finished:
@@ -146,12 +202,34 @@ def _carry_out(node: Node, post: PostState, script: PostScript, progress: Progre
     elapsed_s = time.monotonic() - began
     works = (*script.works, *progress.collected.works)
     in_use = take_into_use(
-        node, changed, progress.collected.services, monitor, renew_initramfs=any(work.kind is WorkKind.INITRAMFS for work in works)
+        node,
+        changed,
+        progress.collected.services,
+        monitor,
+        renew_initramfs=any(work.kind is WorkKind.INITRAMFS for work in works),
+        has_booted=node.is_live and not progress.was_live,
     )
     converged, checked = _judge(node, installed, monitor)
     if node.local is not None:
         label_what_was_made(node.root)
+    require_well(node, progress.transaction, monitor, is_last=not in_use.booted.trial)
+    if in_use.booted.on_trial:  # the power failed before anybody had written down what was awaited
+        confirm_kernel(node, monitor)
     return Finished(len(progress.done), elapsed_s, progress.reboot_wanted_by, in_use, converged, checked)
+
+
+def _judge_trial(node: Node, progress: Progress, monitor: Monitor) -> Finished:
+    """After the reboot for a new kernel: whether it came up, and what runs on it is well. Raises `ReprovError`."""
+    require_came_up(node)
+    installed = node.installed()
+    settled = settle_services(node.root, (), (), monitor)
+    if settled.failed:
+        raise ReprovError(f"{settled.failed[0].unit} {settled.failed[0].problem}", hint=f"journalctl -u {settled.failed[0].unit}")
+    checked = _checked(node, checks_of(node, installed) if installed else (), monitor)
+    require_well(node, progress.transaction, monitor)
+    return Finished(
+        0, 0.0, (), InUse(confirm_kernel(node, monitor), settled), None, checked, progress.awaits.version if progress.awaits else ""
+    )
 
 
 def _judge(node: Node, installed: ReleaseFiles | None, monitor: Monitor) -> tuple[Converged | None, Checked]:
@@ -159,14 +237,18 @@ def _judge(node: Node, installed: ReleaseFiles | None, monitor: Monitor) -> tupl
     checks = checks_of(node, installed) if installed else ()
     hook = hook_of_node(node.root, installed)
     if hook is None:
-        checked = run_checks(node.root, checks, node.state.directory / RESULTS, monitor)
-        if not checked.is_fine:
-            raise ReprovError(checked.problem, hint=f"{node.state.directory / RESULTS} has what the checks said")
-        return None, checked
+        return None, _checked(node, checks, monitor)
     converged = converge(node.root, hook, monitor, checks=checks)
     if not converged.is_fine:
         raise ReprovError(converged.problem, hint=f"{node.state.directory / CONVERGING} has what {hook.tool} said")
     return converged, Checked(())
+
+
+def _checked(node: Node, checks: Sequence[Check], monitor: Monitor) -> Checked:
+    checked = run_checks(node.root, checks, node.state.directory / RESULTS, monitor)
+    if not checked.is_fine:
+        raise ReprovError(checked.problem, hint=f"{node.state.directory / RESULTS} has what the checks said")
+    return checked
 
 
 def _run_scripts(node: Node, post: PostState, script: PostScript, progress: Progress, watch: KeptWatch, monitor: Monitor) -> Progress:
@@ -312,14 +394,22 @@ def _has_index(view: RootView, kernel: str) -> bool:
     return view.status(f"{folder}/modules.dep") is not None and not any(view.status(f"{folder}/{name}") for name in _OWN_MODULES)
 
 
+def _await_trial(node: Node, finished: Finished) -> None:
+    """All is well so far: the node stays committed, and its next boot tries the kernel."""
+    want_reboot(node.root, finished.asked_for_reboot)
+    await_kernel(node, finished.in_use.booted)
+    void_held_signals()
+
+
 def _confirm(node: Node, post: PostState, finished: Finished) -> None:
     deployment = node.state.deployment()
-    details: dict[str, object] = {"steps": finished.steps, "note": finished.summary} if finished.steps else {}
+    details: dict[str, object] = {"steps": finished.steps, "note": finished.summary} if finished.steps or finished.tried else {}
     if finished.reboot_reasons:
         details["reboot"] = finished.reboot_reasons
         want_reboot(node.root, finished.asked_for_reboot)
     node.state.write_deployment(deployment.moved_to(State.CONFIRMED, now()), **details)
     post.end("confirmed")
+    end_trial(node)
     if deployment.installed:
         post.lift_quarantine(deployment.installed)
     void_held_signals()
@@ -344,6 +434,8 @@ def _roll_back(
         for path in beyond:
             monitor.emit(Note(f"{path} cannot be brought back"))
         try:
+            if node.is_live and (not progress.was_live or judge(node) is Verdict.CAME_UP):
+                return _go_back_at_boot(node, reason, monitor)
             roll_back(node, accept_changed=False, apply_chown=True, failed=progress, note=reason, monitor=monitor)
         except (ReprovError, OSError) as second:
             said = second.message if isinstance(second, ReprovError) else str(second)
@@ -355,6 +447,14 @@ def _roll_back(
         take_back_into_use(node, post.changed(), monitor)
     name = _name(before)
     return HopFailed(f"{reason}; {name} is back", hint=f"{hint}; `reprov upgrade --retry` tries {release} again")
+
+
+def _go_back_at_boot(node: Node, reason: str, monitor: Monitor) -> HopFailed:
+    """What a boot has brought, a boot takes back; nobody may be there to ask for it."""
+    name = _name(node.state.deployment().previous)
+    arm_way_back(node, (reason,), note=reason, reboots=True, monitor=monitor)
+    reboot_now(node.root, reason)
+    return HopFailed(f"{reason}; the node reboots, and {name} is back then")
 
 
 def _reason(error: BaseException) -> tuple[str, str]:

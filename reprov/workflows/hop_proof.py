@@ -82,6 +82,20 @@ def require_proven(before: "Proof", inventory_notes: Sequence[str], hint: str) -
         raise _cannot_prove(_some(problems), hint)
 
 
+def begun_proof(node: Node, hop: str) -> "HopProof | None":
+    """The proof of that change, of which `prove_before` has made the half and a boot has come between; None where there is none."""
+    file = node.state.directory / PROOF_FILE
+    if not file.exists():
+        return None
+    from reprov.domain.hop_proof import HopProof
+
+    try:
+        proof = HopProof.parse(file.read_text("ascii", "backslashreplace"), str(file))
+    except (InvalidInput, OSError):
+        return None
+    return proof if proof.hop == hop and proof.after is None and not proof.problem else None
+
+
 def last_proof(node: Node) -> str:
     """The verdict of the last proof in one line; "" where there is none, or none that can be read."""
     file: Path = node.state.directory / PROOF_FILE

@@ -13,7 +13,7 @@ from reprov.adapters.labels import local_contexts
 from reprov.adapters.mounts import filesystem_of, read_mounts, require_namespace_of_init
 from reprov.adapters.node_state import NodeState
 from reprov.adapters.release_reader import ReleaseFiles
-from reprov.domain.deployment import Deployment
+from reprov.domain.deployment import Deployment, State
 from reprov.domain.entry import show
 from reprov.domain.file_contexts import FileContexts
 from reprov.domain.kernels import FALLBACK
@@ -40,11 +40,13 @@ class Node:
     state: NodeState
     local: FileContexts | None = None
     """The SELinux rules that its operator has added to the policy; None for a node that gets no labels."""
+    is_at_boot: bool = False
+    """Nothing of the root runs yet, or nothing that outlives this."""
 
     @property
     def is_live(self) -> bool:
         """True for the running system itself."""
-        return self.root == Path("/")
+        return self.root == Path("/") and not self.is_at_boot
 
     @property
     def may_write(self) -> bool:
@@ -83,6 +85,13 @@ def inspect_node(root: Path, labelling: Labelling = Labelling.AUTO) -> Node:
         return Node(root, NodeState(root), local_contexts(root_fd, labelling, is_live=root == Path("/")))
 
 
+def inspect_at_boot(root: Path, labelling: Labelling = Labelling.AUTO) -> Node:
+    """The same of a node that boots, for whoever holds it from the beginning of the boot."""
+    _require_root(root)
+    with opened_directory(root) as root_fd:
+        return Node(root, NodeState(root), local_contexts(root_fd, labelling, is_live=False), is_at_boot=True)
+
+
 def require_root(purpose: str) -> None:
     """Raise `Refused` for anybody else, to whom devices that are data would look like none; `purpose` continues "only root can"."""
     if os.geteuid() != 0:
@@ -91,15 +100,16 @@ def require_root(purpose: str) -> None:
 
 @contextmanager
 def changing_node(
-    root: Path, what: str, monitor: Monitor, labelling: Labelling = Labelling.AUTO, *, goes_on: bool = True
+    root: Path, what: str, monitor: Monitor, labelling: Labelling = Labelling.AUTO, *, goes_on: bool = True, may_be_armed: bool = False
 ) -> Iterator[Node]:
     """The node at a root, locked for one change, with whatever an earlier run left finished or undone first.
 
     A phase after a commit that was interrupted is gone on with, unless the change takes that commit back (`goes_on`).
-    Raises `Refused` when it is no root, not ours to change (not root, another mount namespace, read-only, overlay), or
-    when another change is under way.
+    Raises `Refused` when it is no root, not ours to change (not root, another mount namespace, read-only, overlay), when
+    another change is under way, or when one waits for the next boot and this change does not know what to do about it (`may_be_armed`).
     """
     from reprov.workflows.recover import settle
+    from reprov.workflows.trial import refuse_waiting
 
     node = inspect_node(root, labelling)
     require_root("change a node")
@@ -113,7 +123,14 @@ def changing_node(
     _refuse_mounts_of_others(root)
     node.state.create()
     with node.state.locked(what):
+        if not may_be_armed and node.state.deployment().state is State.ARMED:
+            raise Refused(
+                "this node changes at its next boot, by what was decided for it as it is now",
+                hint="reboot it; or forget that: `reprov disarm`",
+            )
         settle(node, monitor, goes_on=goes_on)
+        if goes_on and not may_be_armed:
+            refuse_waiting(node)
         yield node
 
 

@@ -21,6 +21,7 @@ from reprov.adapters.standing import read_standing
 from reprov.adapters.survey import is_unchanged, survey
 from reprov.adapters.volumes import can_clone, room_of
 from reprov.domain.blockers import refuse
+from reprov.domain.commit_time import CommitTime
 from reprov.domain.comparison import Action, Blocker, Change, Comparison, compare
 from reprov.domain.data_devices import DataDevices, Proving
 from reprov.domain.entry import Entry, Kind, is_below, parent_of, show
@@ -41,6 +42,7 @@ from reprov.errors import InvalidInput, Refused
 from reprov.events import Monitor, Note, phase
 from reprov.workflows import record
 from reprov.workflows.boot_preflight import preflight_boot
+from reprov.workflows.commit_time import with_time
 from reprov.workflows.data_devices import find_data_devices
 from reprov.workflows.fallback import fallback_kernels
 from reprov.workflows.hot_fixes import judge_hot_fixes
@@ -125,6 +127,7 @@ def prepared(
     apply_chown: bool,
     proving: Proving = Proving.AUTO,
     labelling: Labelling = Labelling.AUTO,
+    commit: CommitTime = CommitTime.AUTO,
 ) -> Iterator[Prepared]:
     """Fetch the release's own files into `folder`, scan the node, and plan.
 
@@ -211,7 +214,7 @@ def prepared(
             fences=ground.notes,
             data=data,
         )
-        yield Prepared(
+        ready = Prepared(
             plan,
             target,
             installed,
@@ -228,6 +231,7 @@ def prepared(
             data,
             label_changes,
         )
+        yield with_time(node, ready, commit)
 
 
 def refuse_blocked(plan: Plan) -> None:
@@ -324,6 +328,7 @@ def plan_upgrade(
     apply_chown: bool = False,
     proving: Proving = Proving.AUTO,
     labelling: Labelling = Labelling.AUTO,
+    commit: CommitTime = CommitTime.AUTO,
     count_rules: bool = False,
 ) -> Plan:
     """The plan of an upgrade, with its blockers; nothing of the node is changed but the cache of what was read.
@@ -338,7 +343,17 @@ def plan_upgrade(
     release = choose_release(node, role, version)
     with (
         tempfile.TemporaryDirectory(prefix="reprov-") as folder,
-        prepared(node, source, release, Path(folder), monitor, apply_chown=apply_chown, proving=proving, labelling=labelling) as ready,
+        prepared(
+            node,
+            source,
+            release,
+            Path(folder),
+            monitor,
+            apply_chown=apply_chown,
+            proving=proving,
+            labelling=labelling,
+            commit=commit,
+        ) as ready,
     ):
         if not count_rules:
             return ready.plan

@@ -28,6 +28,7 @@ from reprov.workflows.commit import (
 from reprov.workflows.node import Node, changing_node, now
 from reprov.workflows.owned import node_owns
 from reprov.workflows.pending import pending
+from reprov.workflows.trial import waiting_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Recovered:
 def recover(root: Path, monitor: Monitor) -> Recovered:
     """Finish or undo whatever an interrupted run left on a node. Raises `NeedsAttention` when neither is possible."""
     listener = _Listener(monitor)
-    with changing_node(root, "recover", listener):
+    with changing_node(root, "recover", listener, may_be_armed=True):
         return Recovered("; ".join(listener.notes))
 
 
@@ -63,6 +64,7 @@ def settle(node: Node, monitor: Monitor, *, goes_on: bool = True) -> None:
 
     With `goes_on` that includes the phase after a commit. Raises `HopFailed` when that ends badly and the node is rolled back.
     """
+    node.state.clear_unwritten()
     candidate = node.state.directory / CANDIDATE
     if candidate.exists():
         shutil.rmtree(candidate)  # of an upgrade that was killed
@@ -70,9 +72,10 @@ def settle(node: Node, monitor: Monitor, *, goes_on: bool = True) -> None:
         with opened_volumes(node.root, {volume for volume, _ in probed}) as volumes:
             for volume, directory in probed:
                 clear_probe(volumes, volume, directory)
+            volumes.sync()  # before nobody knows any more where to look
         node.state.forget_probes()
     deployment, journal = node.state.deployment(), node.state.journal()
-    if deployment.state in IN_FLIGHT or journal is not None:
+    if (deployment.state in IN_FLIGHT and deployment.state is not State.ARMED) or journal is not None:
         _settle_commit(node, deployment, journal, monitor)
     if goes_on:
         _go_on(node, monitor)
@@ -82,12 +85,17 @@ def _go_on(node: Node, monitor: Monitor) -> None:
     """What runs after a commit, where that was interrupted."""
     if pending(node) is None:
         return
+    if problem := waiting_for(node):
+        monitor.emit(Note(problem))
+        return
     # Imported here: most nodes have nothing to go on with.
     from reprov.workflows.after_commit import go_on
 
     with signals_held():
         finished = go_on(node, monitor)
     monitor.emit(Note(f"went on with what follows the commit: {finished.summary}"))
+    if problem := waiting_for(node):
+        monitor.emit(Note(problem))
 
 
 def _settle_commit(node: Node, deployment: Deployment, journal: Journal | None, monitor: Monitor) -> None:

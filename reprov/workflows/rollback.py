@@ -17,6 +17,7 @@ from reprov.adapters.previous import changed_files, restore
 from reprov.adapters.release_reader import ReleaseFiles
 from reprov.adapters.source import fetch_contents
 from reprov.adapters.volumes import Volumes, opened_volumes
+from reprov.domain.commit_time import CommitTime
 from reprov.domain.data_devices import Proving
 from reprov.domain.deployment import Deployment, State
 from reprov.domain.entry import Entry, Kind, show
@@ -27,7 +28,7 @@ from reprov.domain.release import ReleaseId
 from reprov.domain.restarts import changed_paths
 from reprov.domain.scan import Scan
 from reprov.domain.source import Source
-from reprov.errors import NeedsAttention, Refused, ReprovError
+from reprov.errors import NeedsAttention, NotLive, Refused, ReprovError
 from reprov.events import Monitor, Note, phase
 from reprov.workflows import record
 from reprov.workflows.carry import change_previous, remember
@@ -48,6 +49,7 @@ from reprov.workflows.identity import identity_check
 from reprov.workflows.node import Node, changing_node, disk_errors_in_words, finishing, now
 from reprov.workflows.services import Settled
 from reprov.workflows.taken_into_use import take_back_into_use
+from reprov.workflows.trial_boot import withdraw
 from reprov.workflows.way_back import find_way, refuse_unmounted
 
 if TYPE_CHECKING:
@@ -72,6 +74,8 @@ class RolledBack:
     """That data devices were left alone; None where nothing is data, or nobody has looked."""
     settled: Settled = field(default_factory=Settled)
     """What was done to the services of a running system."""
+    armed: tuple[str, ...] = ()
+    """Why it is left to the next boot, where it is; nothing has been exchanged then."""
 
 
 def rollback(
@@ -81,9 +85,11 @@ def rollback(
     apply_chown: bool = False,
     proving: Proving = Proving.AUTO,
     labelling: Labelling = Labelling.AUTO,
+    commit: CommitTime = CommitTime.AUTO,
+    reboots: bool = False,
     monitor: Monitor,
 ) -> RolledBack:
-    """Bring the previous tree back.
+    """Bring the previous tree back, now or at the next boot; with `reboots` the node is to reboot by itself for that.
 
     Raises `Refused` when there is none, or when its files were written through and cannot be put right; `ProofFailed` when it is
     back, but data is not proved to be untouched.
@@ -93,9 +99,38 @@ def rollback(
         _way_back_of(node, deployment)
         proof = prove_before(node, find_data_devices(node, proving, monitor), f"rollback to {_name(deployment.previous)}", monitor)
         changed = _changed(node, deployment)
-        done = roll_back(node, accept_changed=accept_changed, apply_chown=apply_chown, monitor=monitor)
+        try:
+            if commit is CommitTime.BOOT:
+                raise NotLive("somebody asked for it")
+            done = roll_back(node, accept_changed=accept_changed, apply_chown=apply_chown, monitor=monitor)
+        except NotLive as error:
+            if commit is CommitTime.LIVE:
+                raise
+            arm_way_back(node, error.reasons, accept_changed=accept_changed, reboots=reboots, monitor=monitor)
+            return RolledBack(deployment.previous, deployment.installed, 0.0, (), armed=error.reasons)
         done = replace(done, settled=take_back_into_use(node, changed, monitor))
         return replace(done, proof=prove_after(node, proof, monitor))
+
+
+def arm_way_back(
+    node: Node, reasons: tuple[str, ...], *, accept_changed: bool = False, note: str = "", reboots: bool, monitor: Monitor
+) -> None:
+    """Leave the rollback to the next boot, when the previous tree can be checked but nothing can be fetched any more.
+
+    Raises `Refused` when the boot could not do it, with nothing armed.
+    """
+    # Imported here: most rollbacks are done at once.
+    from reprov.workflows.arm import arm_rollback, refuse_unbootable
+
+    deployment = node.state.deployment()
+    journal = _way_back_of(node, deployment)
+    refuse_unbootable(node, journal.volumes, monitor)
+    with opened_volumes(node.root, journal.volumes) as volumes, phase(monitor, "check", "Checking the previous tree"):
+        previous = _files(node, deployment.previous)
+        _check_previous(node, volumes, journal, previous, deployment.source, accept_changed, monitor)
+        volumes.sync()
+    withdraw(node.root, monitor)
+    arm_rollback(node, reasons, note=note, accept_changed=accept_changed, reboots=reboots)
 
 
 def roll_back(
@@ -107,6 +142,7 @@ def roll_back(
     """
     deployment = node.state.deployment()
     journal = _way_back_of(node, deployment)
+    withdraw(node.root, monitor)
     with opened_volumes(node.root, journal.volumes) as volumes, MountWatch(node.root) as watch:
         keep_relabelling_out(volumes.root_fd)
         installed, previous = _files(node, deployment.installed), _files(node, deployment.previous)
@@ -130,6 +166,7 @@ def roll_back(
                 node.state.finish_journal()
                 if previous:
                     returned.forget(node.state.directory)
+                node.state.forget_armed()
             void_held_signals()
     return RolledBack(deployment.previous, deployment.installed, mixed_s, accepted)
 

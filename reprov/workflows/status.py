@@ -5,13 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from reprov.adapters.post_state import PostState
-from reprov.domain.deployment import Deployment
+from reprov.domain.deployment import Deployment, State
 from reprov.domain.post_progress import Progress
 from reprov.domain.quarantine import Quarantined
+from reprov.errors import NeedsAttention
 from reprov.workflows.hop_proof import last_proof
 from reprov.workflows.node import Node, inspect_node
 from reprov.workflows.pending import is_of_live_tree, pending
 from reprov.workflows.services import reboot_reasons
+from reprov.workflows.trial import waiting_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,8 @@ class Status:
     """Why a reboot is wanted."""
     after: Progress | None = None
     """What ran, or is still to run, after the last commit; None where there is no such thing."""
+    armed: tuple[str, ...] = ()
+    """Why what is in flight waits for the next boot; empty where nothing does."""
     quarantined: tuple[Quarantined, ...] = ()
     """The releases that are refused, because the node was rolled back from them."""
 
@@ -38,12 +42,23 @@ def status(root: Path) -> Status:
     after = _told_of(post.progress(), node)
     return Status(
         deployment,
-        node.state.is_interrupted() or (pending(node) is not None and not node.state.is_held()),
+        node.state.is_interrupted() or (pending(node) is not None and not waiting_for(node) and not node.state.is_held()),
         last_proof(node),
         reboot_reasons(node),
         after,
+        _reasons_of_waiting(node, deployment),
         post.quarantined(),
     )
+
+
+def _reasons_of_waiting(node: Node, deployment: Deployment) -> tuple[str, ...]:
+    if deployment.state is not State.ARMED:
+        return ()
+    try:
+        armed = node.state.armed()
+    except NeedsAttention as error:
+        return (error.message,)
+    return armed.reasons if armed else ("what was armed is missing; `reprov disarm` forgets it",)
 
 
 def _told_of(after: Progress | None, node: Node) -> Progress | None:

@@ -7,7 +7,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from reprov.adapters.health_state import HealthState
 from reprov.adapters.release_reader import ReleaseFiles
+from reprov.domain import trial as kernel_trial
 from reprov.domain.kernels import kernels_of
 from reprov.domain.post_script import ServiceFact
 from reprov.errors import ReprovError
@@ -33,15 +35,26 @@ class InUse:
 
 
 def take_into_use(
-    node: Node, changed: Collection[str], facts: Sequence[ServiceFact], monitor: Monitor, *, renew_initramfs: bool = False
+    node: Node,
+    changed: Collection[str],
+    facts: Sequence[ServiceFact],
+    monitor: Monitor,
+    *,
+    renew_initramfs: bool = False,
+    has_booted: bool = False,
 ) -> InUse:
     """After a commit that has changed these paths; `facts` are what scripts wanted of services. Outside of the data guard.
+
+    `has_booted`: everything that runs has been started from this tree, so that nothing of it is still of the one before.
+
+    A new kernel of the running system is to be tried first, where its boot loader can do that.
 
     Raises `ReprovError` for the first thing that fails, which names the unit when it is one, with the boot menu of before in its place.
     """
     _rebuild(node, changed, monitor)
-    booted = _make_bootable(node, changed, monitor, renew=renew_initramfs)
-    settled = settle_services(node.root, facts, changed, monitor)
+    trial_s = kernel_trial.BOOT_S + HealthState(node.state.directory).patience().timeout_s if node.is_live else 0
+    booted = _make_bootable(node, changed, monitor, renew=renew_initramfs, trial_s=trial_s)
+    settled = settle_services(node.root, facts, () if has_booted else changed, monitor)
     if settled.failed:
         first = settled.failed[0]
         raise ReprovError(f"{first.unit} {first.problem}", hint=f"journalctl -u {first.unit}")
@@ -68,7 +81,7 @@ def _rebuild(node: Node, changed: Collection[str], monitor: Monitor) -> None:
     rebuild_policies(node.root, changed, installed.manifest.entries if installed else (), monitor)
 
 
-def _make_bootable(node: Node, changed: Collection[str], monitor: Monitor, *, renew: bool = False) -> Booted:
+def _make_bootable(node: Node, changed: Collection[str], monitor: Monitor, *, renew: bool = False, trial_s: int = 0) -> Booted:
     if not renew and not any(path.startswith(_BOOT_FOLDERS) for path in changed):
         return Booted(())
     deployment = node.state.deployment()
@@ -76,4 +89,4 @@ def _make_bootable(node: Node, changed: Collection[str], monitor: Monitor, *, re
         kernels_of(ReleaseFiles.load(node.state.release_directory(release)).manifest.entries) if release else {}
         for release in (deployment.previous, deployment.installed)
     )
-    return update_boot(node.root, old, new, monitor, renew=renew)
+    return update_boot(node.root, old, new, monitor, renew=renew, trial_s=trial_s)

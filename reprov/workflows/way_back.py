@@ -26,7 +26,7 @@ from reprov.domain.post_progress import Progress
 from reprov.domain.scan import Scan
 from reprov.domain.staying import Staying
 from reprov.domain.units import Op, OpKind, find_along, ordered
-from reprov.errors import Refused
+from reprov.errors import NotLive, Refused
 from reprov.events import Monitor, Note, phase
 from reprov.workflows import record
 from reprov.workflows.carry import Carried, Trees, carry, changed_accounts, written_before
@@ -184,8 +184,11 @@ def _refuse_obstacles(root_fd: int, journal: Journal, scan: Scan, fences: Mappin
 
 
 def _refuse_live(todo: Exchange, installed: ReleaseFiles | None, previous: ReleaseFiles | None) -> None:
-    """Going back changes what the two releases differ in; what a tree that is no release holds, nobody can say."""
-    refuse(_blockers_of_live(todo, _changes_between(installed, previous)))
+    """Going back changes what the two releases differ in; what a tree that is no release holds, nobody can say. Raises `NotLive`."""
+    blockers = _blockers_of_live(todo, _changes_between(installed, previous))
+    if blockers:
+        reasons = tuple(f"{show(blocker.path)} {blocker.problem}" for blocker in blockers)
+        raise NotLive(reasons[0], hint=blockers[0].hint, reasons=reasons)
 
 
 def _tell_live(todo: Exchange, monitor: Monitor) -> None:
@@ -202,7 +205,7 @@ def _blockers_of_live(todo: Exchange, changes: Mapping[str, Change]) -> list[Blo
 
 def _changes_between(installed: ReleaseFiles | None, previous: ReleaseFiles | None) -> dict[str, Change]:
     if installed is None or previous is None:
-        raise Refused("one of the two trees is no release, so that nobody can say what changes", hint=AT_BOOT)
+        raise NotLive("one of the two trees is no release, so that nobody can say what changes", hint=AT_BOOT)
     here, there = installed.manifest.entries, previous.manifest.entries
     paths = (path for path in here.keys() | there.keys() if here.get(path) != there.get(path))
     return {path: Change(path, Action.REPLACE, "", here.get(path), there.get(path)) for path in paths}

@@ -144,6 +144,14 @@ def test_status_100_asks_for_a_reboot(scripted: Scripted) -> None:
     assert json.loads(node.run("history", "--json").stdout)[-1]["reboot"] == ["one.postinst asked for it"]
 
 
+def test_the_way_back_ends_what_a_reboot_was_asked_for(scripted: Scripted) -> None:
+    node = scripted.node
+    scripted.give(step("one", "exit 100"))
+    assert node.upgrade(NEW).status == 100
+    assert node.run("rollback").status == 0
+    assert state_of(node)["reboot"] == []
+
+
 def test_services_are_not_touched_and_work_is_done_once_at_the_end(scripted: Scripted) -> None:
     node = scripted.node
     ask = "ldconfig\nsystemctl daemon-reload\nsystemctl restart site\ninvoke-rc.d site reload\n"
@@ -218,7 +226,11 @@ def interrupted(scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> Scripted
     return scripted
 
 
-@pytest.mark.parametrize("words", [("recover",), ("upgrade", "base", NEW, "--from", "")], ids=["recover", "upgrade"])
+@pytest.mark.parametrize(
+    "words",
+    [("recover",), ("upgrade", "base", NEW, "--from", ""), ("confirm", "--at-boot")],
+    ids=["recover", "upgrade", "the service that runs after a boot"],
+)
 def test_what_was_killed_goes_on_with_the_step_that_was_not_finished(interrupted: Scripted, words: tuple[str, ...]) -> None:
     node = interrupted.node
     killed_in(node, "var/lib/long")

@@ -175,6 +175,17 @@ class RealTrees(NamedTuple):
     """The same with the security updates of the day on which it was built."""
 
 
+_REPROV = """\
+  - python3-click
+  - python3-rich
+  - python3-plumbum
+  - python3-jinja2
+  - python3-pyroute2
+  - python3-pyudev
+"""
+"""What reprov runs on."""
+
+
 _REAL_ROLE = """\
 suite: bookworm
 repositories:
@@ -184,10 +195,10 @@ excludes: [base]
 """
 
 
-_CEPH_ROLE = """\
+_CEPH_ROLE = f"""\
 suite: bookworm
 repositories:
-  - {name: security, suite: bookworm-security, components: [main]}
+  - {{name: security, suite: bookworm-security, components: [main]}}
 packages:
   - ceph-mon
   - ceph-osd
@@ -197,13 +208,7 @@ packages:
   - openssl
   - udev
   - xfsprogs
-  - python3-click
-  - python3-rich
-  - python3-plumbum
-  - python3-jinja2
-  - python3-pyroute2
-  - python3-pyudev
-excludes: [base, identity, network, ssh, logs-and-caches, ceph]
+{_REPROV}excludes: [base, identity, network, ssh, logs-and-caches, ceph]
 """
 
 
@@ -229,10 +234,10 @@ excludes: [base, identity, network, ssh, logs-and-caches]
 """
 
 
-_SERVICE_ROLE = """\
+_SERVICE_ROLE = f"""\
 suite: bookworm
 repositories:
-  - {name: security, suite: bookworm-security, components: [main]}
+  - {{name: security, suite: bookworm-security, components: [main]}}
 packages:
   - systemd-sysv
   - dbus
@@ -245,13 +250,7 @@ packages:
   - procps
   - openssl
   - rsync
-  - python3-click
-  - python3-rich
-  - python3-plumbum
-  - python3-jinja2
-  - python3-pyroute2
-  - python3-pyudev
-excludes: [base, identity, network, ssh, logs-and-caches]
+{_REPROV}excludes: [base, identity, network, ssh, logs-and-caches]
 """
 
 
@@ -272,10 +271,10 @@ excludes: [base]
 """
 
 
-_RESCUE_ROLE = """\
+_RESCUE_ROLE = f"""\
 suite: bookworm
 repositories:
-  - {name: security, suite: bookworm-security, components: [main]}
+  - {{name: security, suite: bookworm-security, components: [main]}}
 packages:
   - linux-image-cloud-amd64
   - udev
@@ -290,20 +289,14 @@ packages:
   - lvm2
   - rsync
   - python3
-  - python3-click
-  - python3-rich
-  - python3-plumbum
-  - python3-jinja2
-  - python3-pyroute2
-  - python3-pyudev
-excludes: [base]
+{_REPROV}excludes: [base]
 """
 
 
-_CONVERGE_ROLE = """\
+_CONVERGE_ROLE = f"""\
 suite: bookworm
 repositories:
-  - {name: security, suite: bookworm-security, components: [main]}
+  - {{name: security, suite: bookworm-security, components: [main]}}
 packages:
   - puppet-agent
   - ruby-serverspec
@@ -311,13 +304,7 @@ packages:
   - git
   - python3-testinfra
   - python3-pytest
-  - python3-click
-  - python3-rich
-  - python3-plumbum
-  - python3-jinja2
-  - python3-pyroute2
-  - python3-pyudev
-excludes: [base]
+{_REPROV}excludes: [base]
 """
 
 

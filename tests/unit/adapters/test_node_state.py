@@ -32,6 +32,14 @@ def test_a_node_where_reprov_never_was(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [], "looking leaves nothing behind"
 
 
+def test_what_was_being_written_when_a_run_was_killed_goes_and_nothing_else(state: NodeState) -> None:
+    state.write_journal(JOURNAL)
+    for name in ("journal.new", "stat-cache.new", "newest"):
+        (state.directory / name).write_text("{")
+    state.clear_unwritten()
+    assert {path.name for path in state.directory.iterdir()} == {"journal", "newest"}
+
+
 def test_only_root_can_enter_what_is_made(state: NodeState) -> None:
     assert state.exists
     assert state.directory.stat().st_mode & 0o777 == 0o700

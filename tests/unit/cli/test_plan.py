@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from reprov.domain.commit_time import CommitTime
 from reprov.domain.comparison import Blocker
 from reprov.domain.data_devices import DataDevices, Proving
 from reprov.domain.entry import Entry
@@ -31,7 +32,9 @@ def planned(monkeypatch: pytest.MonkeyPatch, reprov: Callable[..., Any], tmp_pat
     """Runs `reprov plan base 1.1` where this plan comes out."""
 
     def run(found: Plan | Exception, *words: str) -> Any:
-        def plan_upgrade(*arguments: object, apply_chown: bool, proving: Proving, labelling: Labelling, count_rules: bool) -> Plan:
+        def plan_upgrade(
+            *arguments: object, apply_chown: bool, proving: Proving, labelling: Labelling, commit: CommitTime, count_rules: bool
+        ) -> Plan:
             assert arguments[0] == tmp_path
             if isinstance(found, Exception):
                 raise found
@@ -57,6 +60,7 @@ Upgrade to base 1.1 from base 1.0
   paths      1 create, 1 replace, 1 metadata, 1 delete
   fetch      5.0 kB
   needs      16.8 MB and 70 inodes on /
+  commit     now
   exchanges  2
              swap /usr
              swap /opt
@@ -72,7 +76,7 @@ Kept: 1 path of the node's; --all lists them with their rules
 
 def test_every_path(planned: Callable[..., Any]) -> None:
     done = planned(the_plan(), "--all")
-    assert done.stdout.splitlines()[7:] == [
+    assert done.stdout.splitlines()[8:] == [
         "CHANGE    PATH          REASON",
         "metadata  /opt/d        mode 0700 becomes 0755",
         "replace   /usr/bin/a    content differs",

@@ -59,6 +59,7 @@ def test_json(rolling: Callable[..., Any]) -> None:
         "installed": None,
         "left": "base 1.1",
         "mixed_s": 0.008,
+        "armed": None,
         "accepted": ["/usr/\\xff"],
         "storage": None,
         "services": {"restarted": [], "reloaded": [], "left_alone": [], "failed": [], "reboot": []},

@@ -76,6 +76,7 @@ def test_json(reprov: Callable[..., Any], tmp_path: Path) -> None:
         "source": "/srv",
         "changed_at": AT,
         "storage": None,
+        "armed": None,
         "reboot": [],
         "steps": None,
         "quarantined": [],

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from reprov.domain.check import Checked
+from reprov.domain.commit_time import Chosen, CommitTime
 from reprov.domain.data_devices import Proving
 from reprov.domain.deployment import State
+from reprov.domain.health import Patience
 from reprov.domain.labels import Labelling
 from reprov.domain.merge import Conflict
 from reprov.domain.plan import Plan
@@ -118,6 +120,7 @@ def test_json(upgrading: Callable[..., Any]) -> None:
         "exchanges": 1,
         "fetched_bytes": 2000,
         "mixed_s": 0.0093,
+        "armed": None,
         "conflicts": [],
         "storage": None,
         "after": None,
@@ -151,13 +154,16 @@ def test_json_of_a_node_that_never_had_to_be_changed(upgrading: Callable[..., An
         pytest.param(("1.1",), None, False, id="a version alone"),
         pytest.param(("base", "1.1"), "base", False, id="role and version"),
         pytest.param(("1.1", "--stage-only"), None, True, id="to be staged only"),
-        pytest.param(("1.1", "--commit", "live"), None, False, id="the only time to commit there is"),
+        pytest.param(("1.1", "--commit", "live"), None, False, id="now or never"),
+        pytest.param(("1.1", "--commit", "boot"), None, False, id="at the next boot"),
     ],
 )
 def test_what_the_workflow_is_told(upgrading: Any, tmp_path: Path, words: tuple[str, ...], role: str | None, stage_only: bool) -> None:
     upgrading(upgraded(), *words)
     flags = {"apply_chown": "--apply-chown" in words, "no_post": "--no-post" in words, "retry": "--retry" in words}
-    options = {"stage_only": stage_only, **flags, "proving": Proving.AUTO, "labelling": Labelling.AUTO}
+    commit = CommitTime(words[-1]) if "--commit" in words else CommitTime.AUTO
+    asked = {"commit": commit, "reboots": False, "patience": Patience()}
+    options = {"stage_only": stage_only, **flags, **asked, "proving": Proving.AUTO, "labelling": Labelling.AUTO}
     assert upgrading.seen == [((tmp_path, Source.parse("/srv"), role, "1.1"), options)]
 
 
@@ -186,7 +192,9 @@ def test_the_status_says_how_it_failed(upgrading: Callable[..., Any], error: Rep
     ("words", "message"),
     [
         pytest.param(
-            ("1.1", "--commit", "boot"), "reprov: Invalid value for '--commit': 'boot' is not 'live'.", id="a time that is not there yet"
+            ("1.1", "--commit", "soon"),
+            "reprov: Invalid value for '--commit': 'soon' is not one of 'auto', 'live', 'boot'.",
+            id="a time that there is not",
         ),
         pytest.param(("a", "b", "c"), "reprov: a release is [ROLE] VERSION, not 'a b c'", id="a word too many"),
     ],
@@ -194,3 +202,25 @@ def test_the_status_says_how_it_failed(upgrading: Callable[..., Any], error: Rep
 def test_wrong_usage(upgrading: Any, words: tuple[str, ...], message: str) -> None:
     done = upgrading(upgraded(), *words)
     assert (done.status, done.stderr.splitlines()[0], upgrading.seen) == (2, message, [])
+
+
+def test_what_waits_for_a_boot(upgrading: Any) -> None:
+    reasons = ("/usr/lib/libc.so.6 belongs to the C library", "/a", "/b", "/c")
+    armed = upgraded(state=State.ARMED)
+    done = upgrading(replace(armed, plan=replace(armed.plan, commit=Chosen(CommitTime.BOOT, reasons))), "1.1")
+    assert (done.status, done.stdout) == (
+        100,
+        """\
+base 1.1 is staged and checked; the next boot exchanges the trees, before anything runs
+not now: /usr/lib/libc.so.6 belongs to the C library
+not now: /a
+not now: /b
+and 1 more reason; --json lists them
+""",
+    )
+
+
+def test_a_reboot_of_what_is_not_the_running_system_is_refused_beforehand(upgrading: Any) -> None:
+    done = upgrading(upgraded(), "1.1", "--reboot")
+    assert (done.status, upgrading.seen) == (4, [])
+    assert done.stderr.endswith("it cannot be rebooted\nhint: leave --reboot out\n")

@@ -25,12 +25,13 @@ def committing(before: Deployment) -> Deployment:
 MAY_FOLLOW = {
     None: "staging",
     State.STAGING: "staged",
-    State.STAGED: "committing",
+    State.STAGED: "committing armed",
+    State.ARMED: "committing rolling-back",
     State.COMMITTING: "committed",
-    State.COMMITTED: "confirmed staging rolling-back",
-    State.CONFIRMED: "staging rolling-back",
+    State.COMMITTED: "confirmed staging rolling-back armed",
+    State.CONFIRMED: "staging rolling-back armed",
     State.ROLLING_BACK: "rolled-back",
-    State.ROLLED_BACK: "staging rolling-back",
+    State.ROLLED_BACK: "staging rolling-back armed",
 }
 
 
@@ -72,10 +73,10 @@ def test_rolling_back_twice_is_going_forward_again() -> None:
 @pytest.mark.parametrize(
     "before", [FRESH, INSTALLED, replace(INSTALLED, state=State.ROLLED_BACK)], ids=["never", "installed", "rolled back"]
 )
-@pytest.mark.parametrize("steps", [0, 1, 2], ids=["while staging", "when staged", "while committing"])
+@pytest.mark.parametrize("steps", [0, 1, 2, 3], ids=["while staging", "when staged", "when armed", "while committing"])
 def test_what_is_given_up_leaves_the_deployment_as_before_it_began(before: Deployment, steps: int) -> None:
     flying = staging(before)
-    for state in [State.STAGED, State.COMMITTING][:steps]:
+    for state in [State.STAGED, State.ARMED, State.COMMITTING][:steps]:
         flying = flying.moved_to(state, "now")
     assert flying.state in IN_FLIGHT
     assert flying.abandoned("later") == replace(before, changed_at="later")

@@ -5,7 +5,6 @@ import pytest
 from reprov.domain.comparison import Blocker
 from reprov.domain.entry import Entry, Xattrs
 from reprov.domain.file_contexts import FileContexts
-from reprov.domain.guards import AT_BOOT
 from reprov.domain.label_guard import blockers_of_labels
 from reprov.domain.labels import (
     LABEL,
@@ -108,9 +107,10 @@ def test_a_node_with_selinux_needs_labels() -> None:
 @pytest.mark.parametrize(
     ("unknown", "what"), [([b"a:b:s0\0"], "the label a:b:s0"), ([b"a:b:s0\0", b"a:c:s0\0", b"x\0"], "a:b:s0 and 2 more labels")]
 )
-def test_labels_that_the_running_policy_has_not_have_to_wait_for_a_boot(unknown: list[bytes], what: str) -> None:
+def test_labels_that_the_running_policy_has_not_stop_a_running_system(unknown: list[bytes], what: str) -> None:
     problem = f"runs a policy without {what}, which the release gives to files"
-    assert blockers_of_labels(unknown, labels=True) == [Blocker("", problem, AT_BOOT)]
+    hint = "do it from a rescue system with --root: the running kernel lets nobody set such a label"
+    assert blockers_of_labels(unknown, labels=True) == [Blocker("", problem, hint)]
 
 
 def test_what_an_operator_has_in_a_policy() -> None:

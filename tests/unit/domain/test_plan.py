@@ -50,6 +50,7 @@ def test_the_json_form() -> None:
         "fetch_bytes": 2,
         "staged": {"make": 3, "link": 1, "copy": 0, "write": 0, "fetch": 2, "join": 0},
         "needs": {"/": {"size_bytes": 16 * MIB + 5 * 4096, "inodes": 69}},
+        "commit": {"when": "live", "reasons": []},
         "exchanges": [{"kind": "swap", "path": "/usr"}, {"kind": "swap", "path": "/opt"}],
         "changes": [
             {"path": "/opt/d", "action": "metadata", "reason": "mode 0700 becomes 0755"},

@@ -1,0 +1,32 @@
+"""What is said of a change that waits for the next boot, and the reboot that it waits for."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from reprov.cli.tables import print_text
+from reprov.errors import ExitCode
+
+_SHOWN = 3
+
+
+def print_armed(what: str, reasons: Sequence[str]) -> None:
+    """Say that it waits, and why."""
+    click.echo(f"{what}; the next boot exchanges the trees, before anything runs")
+    for reason in reasons[:_SHOWN]:
+        print_text(f"not now: {reason}")
+    if more := len(reasons) - _SHOWN if len(reasons) > _SHOWN else 0:
+        click.echo(f"and {more} more reason{'' if more == 1 else 's'}; --json lists them")
+
+
+def reboot_after(root: Path, why: str, *, reboots: bool) -> ExitCode:
+    """Reboot the node if it is to do that by itself; the exit status of a verb that waits for a reboot.
+
+    Raises `Refused` where it cannot, with everything left as it is armed.
+    """
+    if reboots:
+        from reprov.workflows.reboot import reboot
+
+        reboot(root, why)
+    return ExitCode.REBOOT_WANTED
