@@ -18,6 +18,7 @@ from bench import content, lab, report
 from bench.labels import measure_labels
 from bench.limits import judge
 from bench.measure import REPROV_PROGRAM, measure, measure_reprov, measure_rsync, require_same
+from bench.recovery import measure_recovery
 from bench.scripts import measure_scripts
 from bench.storage import measure_inventory, measure_proof
 from bench.trees import NEW, OLD, ROLE, tree_of
@@ -68,9 +69,11 @@ def main() -> int:
         scripts = measure_scripts(store, _SOURCE, master, folder)
     _say("inventory and proof of a node with 60 OSDs")
     looks = measure_inventory(), measure_proof(folder / "osds")
+    _say("recovery")
+    recovery = measure_recovery(folder / "recovery")
     _say("SELinux labels")
     labels = measure_labels(folder)
-    results = Results(_machine(caches), change, tuple(upgrades), no_op, verify, publish, growth, *looks, labels, scripts)
+    results = Results(_machine(caches), change, tuple(upgrades), no_op, verify, publish, growth, *looks, labels, scripts, recovery)
     json_file.parent.mkdir(parents=True, exist_ok=True)
     json_file.write_text(report.to_json(results), encoding="ascii")
     print(report.render(results), end="")

@@ -52,6 +52,8 @@ def judge(results: Results) -> tuple[Verdict, ...]:
         _spread(f"verify of {REFERENCE_PATHS:,} paths", _scaled(results.verify, change.paths), 2.0, "s"),
         _spread("inventory of 60 disks (recorded)", list(results.inventory_s), 1.0, "s"),
         _spread("proof of 60 OSDs", list(results.proof_s), 5.0, "s"),
+        _spread(f"recovery of {results.recovery.ops} ops, undone", [cost.wall_s for cost in results.recovery.undone], 1.0, "s"),
+        _spread(f"recovery of {results.recovery.ops} ops, finished", [cost.wall_s for cost in results.recovery.finished], 1.0, "s"),
         _labelling(results.labels),
         Verdict("scripts of the hop / apt", results.scripts.reprov_s / results.scripts.apt_s, 0.5, "x"),
         Verdict("client memory, largest", max(client.largest_bytes for client in clients), 300e6, "B"),

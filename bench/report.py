@@ -118,6 +118,8 @@ def _others(results: Results) -> list[str]:
     for name, costs in (
         (f"no-op upgrade, {len(results.no_op)} times", results.no_op),
         (f"verify, {len(results.verify)} times", results.verify),
+        (f"recovery of {results.recovery.ops} ops, undone", results.recovery.undone),
+        (f"recovery of {results.recovery.ops} ops, finished", results.recovery.finished),
         ("publish of the old version", results.publish[:1]),
         ("publish of the new version", results.publish[1:]),
     ):

@@ -117,6 +117,17 @@ class LabelCosts:
 
 
 @dataclass(frozen=True, slots=True)
+class RecoveryCosts:
+    """What it took nodes to recover whose commit was cut off when everything was exchanged."""
+
+    ops: int
+    undone: tuple[Cost, ...]
+    """Cut off before the commit was sealed."""
+    finished: tuple[Cost, ...]
+    """Cut off right after that."""
+
+
+@dataclass(frozen=True, slots=True)
 class Results:
     """One run of the benchmark."""
 
@@ -134,6 +145,7 @@ class Results:
     """Of 60 OSDs, not deep."""
     labels: LabelCosts
     scripts: ScriptTimes
+    recovery: RecoveryCosts
 
     def of(self, side: str) -> tuple[Upgrade, ...]:
         """The upgrades of one side, in the order in which they were made."""

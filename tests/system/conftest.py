@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system import merge_lab
+from tests.system import merge_lab, tally
 from tests.system.filesystems import Filesystems, enter_private_mount_namespace
 from tests.system.hazard_lab import Lab, open_lab
 from tests.system.node import Hooks, Node, Run, Store
@@ -26,6 +26,12 @@ def nothing_stays_behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
     left += [str(file) for file in Path("/sys/block").glob("loop*/loop/backing_file") if top in file.read_text()]
     left += _processes_about(top)
     assert not left, f"left behind: {left}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What the tests have counted."""
+    for line in tally.LINES:
+        terminalreporter.write_line(line)
 
 
 def _processes_about(folder: str) -> list[str]:

@@ -1,7 +1,7 @@
-"""Nodes to be tortured: two small releases, disks that are cloned in no time, power cuts, and processes that die.
+"""Nodes to be tortured: two small releases, disks that are cloned in no time, and processes that die.
 
 All images lie on one XFS of the lab's own, because a clone of a loop device's backing file (FICLONE) is the disk as it
-was at one instant: every write that had been issued by then, and none after it. That is a power cut.
+was at one instant: every write that had been issued by then, and none after it. Power cuts are in `power_lab`.
 """
 
 import io
@@ -196,11 +196,11 @@ def unmount(root: Path) -> None:
         time.sleep(0.05)
 
 
-def publish_both(store: Store) -> None:
+def publish_both(store: Store, *options: str) -> None:
     """Both releases, with lists that merge nothing."""
     make_library(store.library, exclude=_EXCLUDE, add_only=_ADD_ONLY)
     for version in (OLD, NEW):
-        store.publish(make_release(store.folder.parent / version, version), version)
+        store.publish(make_release(store.folder.parent / version, version), version, "base", *options)
 
 
 @contextmanager
@@ -233,8 +233,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         yield opened
 
 
-def in_child(action: Callable[[], object]) -> int:
-    """Do something in a process of its own, which it may kill; returns its status as `subprocess` gives it."""
+def forked(action: Callable[[], object]) -> int:
+    """Begin something in a process of its own; returns its id. It ends with the action's status, or 70 after an error."""
     child = os.fork()
     if not child:
         status = 70
@@ -245,7 +245,12 @@ def in_child(action: Callable[[], object]) -> int:
         finally:
             sys.stderr.flush()
             os._exit(status)
-    _, ended = os.waitpid(child, 0)
+    return child
+
+
+def in_child(action: Callable[[], object]) -> int:
+    """Do something in a process of its own, which it may kill; returns its status as `subprocess` gives it."""
+    _, ended = os.waitpid(forked(action), 0)
     return os.waitstatus_to_exitcode(ended)
 
 

@@ -1,4 +1,7 @@
-"""The process dies, or is asked to stop, at any instant: the next one finds the old tree or makes the new one whole (row 8)."""
+"""The process dies, or is asked to stop: the next one finds the old tree or makes the new one whole, and can tell which (row 8).
+
+`test_hazards_kill_points` has every point at which it may die.
+"""
 
 import importlib
 import os
@@ -8,20 +11,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import pytest
 
 from reprov.adapters import kernel
-from reprov.adapters.files import opened_directory
 from reprov.adapters.volumes import MARK
 from tests.system.hazard_lab import (
     NEW,
     OLD,
     Disk,
-    Instants,
     Lab,
     add_node_data,
     around_exchanges,
@@ -80,55 +79,6 @@ def trees(lab: Lab) -> tuple[Snapshot, Snapshot]:
         old = look(disk)
         disk.node.install(NEW)
         return old, look(disk)
-
-
-@pytest.mark.parametrize("path", UNITS)
-def test_a_commit_that_was_killed_is_undone_and_then_goes_through(lab: Lab, trees: tuple[Snapshot, Snapshot], path: str) -> None:
-    """Each exchange is its own undo, and even after the last one nobody has looked at the new tree yet."""
-    with lab.node() as disk:
-        killed_at(disk, path, upgrade_words(disk))
-        assert settled(disk, *trees, path) == "old"
-        disk.node.install(NEW)
-        assert difference(trees[1], look(disk)) == []
-        killed_at(disk, path, ("rollback",))
-        which = settled(disk, trees[1], trees[0], path)
-        disk.node.rollback()
-        assert difference(trees[1] if which == "new" else trees[0], look(disk)) == []
-
-
-@pytest.mark.parametrize("path", ["usr", "notes", "etc"])
-@pytest.mark.parametrize("words", [upgrade_words, lambda disk: ("rollback",)], ids=["upgrade", "rollback"])
-def test_a_recovery_that_is_killed_at_any_instant_is_taken_up_by_the_next(
-    lab: Lab, trees: tuple[Snapshot, Snapshot], path: str, words: Callable[[Disk], tuple[object, ...]]
-) -> None:
-    """Whatever the order in which a recovery removes, renames and writes: no step leaves a state that the next one cannot read."""
-    old, new = trees if words is upgrade_words else (trees[1], trees[0])
-    with lab.node() as disk:
-        if words is not upgrade_words:
-            disk.node.install(NEW)
-        killed_at(disk, path, words(disk))
-        with opened_directory(disk.node.root) as fd:
-            kernel.syncfs(fd)
-        broken = lab.clone(disk.image)
-    instant, status = 0, -signal.SIGKILL
-    while status == -signal.SIGKILL:
-        instant += 1 + instant // 10  # late in a recovery file after file of the given-up tree is removed
-        image = lab.clone(broken)
-        with lab.mounted(image) as disk:
-            status = in_child(partial(dying_recovery, disk, instant))
-            settled(disk, old, new, f"instant {instant}")
-        image.unlink()
-    assert status == 0
-    assert instant > 5
-
-
-def dying_recovery(disk: Disk, instant: int) -> int:
-    """Recover in a process that dies at an instant: after an exchange, a state write, or anything that is removed or renamed."""
-    with pytest.MonkeyPatch.context() as patched:
-        instants = Instants(patched, lambda number: die() if number == instant else None)
-        for name in ("unlink", "rmdir", "rename"):
-            instants.add(patched, os, name)
-        return disk.node.run("recover").status
 
 
 def timed(disk: Disk, words: list[str], delay_s: float, number: int) -> "subprocess.CompletedProcess[str]":

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from bench.limits import Verdict, judge
-from bench.values import REPROV, RSYNC, Change, Cost, Growth, LabelCosts, Machine, Results, ScriptTimes, Upgrade
+from bench.values import REPROV, RSYNC, Change, Cost, Growth, LabelCosts, Machine, RecoveryCosts, Results, ScriptTimes, Upgrade
 
 MACHINE = Machine(date="2030-01-02", kernel="6.1", processors=2, rsync="3.5.0", python="3.11.2", caches="warm")
 CHANGE = Change(
@@ -46,8 +46,9 @@ REPROV_UPGRADE = Upgrade(
 QUICK = Cost(1.5, 1.4, 130_000_000)
 LABELS = LabelCosts(13_000, (Cost(9, 5.2, 1), Cost(9, 5.6, 1)), (Cost(9, 5.3, 1), Cost(9, 5.1, 1)), (Cost(9, 7.0, 1), Cost(9, 7.2, 1)))
 SCRIPTS = ScriptTimes(60, 100, 20.0, 100.0)
+RECOVERY = RecoveryCosts(100, (Cost(0.5, 0.4, 1),), (Cost(0.3, 0.2, 1),))
 RESULTS = Results(
-    MACHINE, CHANGE, (RSYNC_UPGRADE, REPROV_UPGRADE), (QUICK,), (QUICK,), (QUICK, QUICK), GROWTH, (0.1,), (0.5,), LABELS, SCRIPTS
+    MACHINE, CHANGE, (RSYNC_UPGRADE, REPROV_UPGRADE), (QUICK,), (QUICK,), (QUICK, QUICK), GROWTH, (0.1,), (0.5,), LABELS, SCRIPTS, RECOVERY
 )
 
 
@@ -87,6 +88,16 @@ def test_a_run_within_every_limit_misses_none() -> None:
         ),
         pytest.param(
             replace(RESULTS, inventory_s=(0.9, 1.1, 1.2)), ["inventory of 60 disks (recorded)"], id="an inventory of more than a second"
+        ),
+        pytest.param(
+            replace(RESULTS, recovery=replace(RECOVERY, undone=(Cost(1.1, 0.4, 1),))),
+            ["recovery of 100 ops, undone"],
+            id="a recovery of more than a second that undoes",
+        ),
+        pytest.param(
+            replace(RESULTS, recovery=replace(RECOVERY, finished=(Cost(1.1, 0.4, 1),))),
+            ["recovery of 100 ops, finished"],
+            id="a recovery of more than a second that finishes",
         ),
         pytest.param(
             replace(RESULTS, scripts=replace(SCRIPTS, reprov_s=50.1)),

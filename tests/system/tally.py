@@ -1,0 +1,13 @@
+"""What the tests that count have counted, for the end of the run's report."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+LINES: list[str] = []
+
+
+def tell(what: str, outcomes: Iterable[str]) -> Counter[str]:
+    """Count outcomes, and say at the end of the run how many of each there were."""
+    found = Counter(outcomes)
+    LINES.append(f"{what}: {found.total()}, of which {', '.join(f'{found[name]} {name}' for name in ('old', 'new', 'mixed'))}")
+    return found
