@@ -20,16 +20,18 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 STAMP := $(VENV)/.set-up
 PYTEST = $(PYTHON) -m pytest $(PYTEST_OPTIONS)
+# How many processes run tests, each whole files.
+TEST_JOBS ?= 2
 
 # Every file of the repository whose first line names a shell.
 SHELL_FILES = $(shell git ls-files --cached --others --exclude-standard | while read -r file; do \
 	head -n 1 "$$file" 2>/dev/null | grep -aqE '^\#!.*[/ ](ba|da)?sh( |$$)' && echo "$$file"; done)
 
-.PHONY: help setup packages demo test unit oracle system vm check bench man install zipapp clean
+.PHONY: help setup packages demo test unit oracle system vm vm-short vm-packages check bench man install zipapp clean
 
 help: ## This list
 	@echo 'usage: make TARGET'
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
 
 setup: packages $(STAMP) ## Install what is needed: Debian packages (as root) and .venv; .venv/bin/reprov is the command
 
@@ -46,7 +48,7 @@ demo: setup ## See it work: build, serve, install, upgrade and roll back a node 
 	demo/run
 
 test: setup ## All tiers that a machine can run without a VM: unit, oracle, system (root; skipped by name without)
-	$(PYTEST) tests/unit tests/oracle tests/system
+	$(PYTEST) --numprocesses $(TEST_JOBS) --dist loadfile tests/unit tests/oracle tests/system
 
 unit: setup ## Unit tests: no process, no root, seconds
 	$(PYTEST) tests/unit
@@ -55,11 +57,16 @@ oracle: setup ## Oracle tests: against real rsync, bsdtar, mtree; no root
 	$(PYTEST) tests/oracle
 
 system: setup ## System tests: whole upgrades on loop-mounted roots (root)
-	$(PYTEST) tests/system
+	$(PYTEST) --numprocesses $(TEST_JOBS) --dist loadfile tests/system
 
-vm: setup ## Tests on nodes that boot, in virtual machines without KVM: minutes (root)
-	@scripts/debian-packages qemu-system-x86 ovmf
-	$(PYTEST) tests/vm
+vm: setup vm-packages ## Tests on nodes that boot, in virtual machines without KVM: an hour (root); VM_OPTIONS='--cuts 40' cuts the power more often
+	$(PYTEST) tests/vm $(VM_OPTIONS)
+
+vm-short: setup vm-packages ## Those of them that CI runs on every submission: at most 25 minutes (root)
+	timeout --signal=INT --kill-after=60 25m $(PYTEST) tests/vm/test_node.py tests/vm/test_power_cuts.py -m 'not long' --cuts 4 --cuts-minutes 8 $(VM_OPTIONS)
+
+vm-packages:
+	@scripts/debian-packages qemu-system-x86 qemu-utils ovmf lz4
 
 check: setup ## Linters, types, shell scripts, layers, and that the man page is current
 	$(VENV)/bin/ruff check .

@@ -85,12 +85,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A skip fails in strict mode. (A test that is expected to fail is no skip.)"""
     report = yield
-    _took_s[tier_of(item.path)] += report.duration
-    if report.when == "call":
-        _count[tier_of(item.path)] += 1
     if report.skipped and not hasattr(report, "wasxfail"):
         _fail_if_strict(report, item.nodeid)
     return report
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Count it where all reports come together, also those of tests that ran in a process beside."""
+    tier = tier_of(TESTS.parent / report.nodeid.partition("::")[0])
+    _took_s[tier] += report.duration
+    if report.when == "call":
+        _count[tier] += 1
 
 
 @pytest.hookimpl(wrapper=True)

@@ -57,7 +57,7 @@ from reprov.workflows.node import Node, now
 from reprov.workflows.pending import pending
 from reprov.workflows.policy import label_what_was_made
 from reprov.workflows.rollback import arm_way_back, roll_back
-from reprov.workflows.services import settle_services, want_reboot
+from reprov.workflows.services import Settled, services_missing, want_reboot
 from reprov.workflows.taken_into_use import InUse, take_back_into_use, take_into_use
 from reprov.workflows.trial import judge, require_came_up
 from reprov.workflows.trial_boot import await_kernel, confirm_kernel, end_trial
@@ -222,13 +222,12 @@ def _judge_trial(node: Node, progress: Progress, monitor: Monitor) -> Finished:
     """After the reboot for a new kernel: whether it came up, and what runs on it is well. Raises `ReprovError`."""
     require_came_up(node)
     installed = node.installed()
-    settled = settle_services(node.root, (), (), monitor)
-    if settled.failed:
-        raise ReprovError(f"{settled.failed[0].unit} {settled.failed[0].problem}", hint=f"journalctl -u {settled.failed[0].unit}")
+    for failure in services_missing(node):
+        raise ReprovError(f"{failure.unit} {failure.problem}", hint=f"journalctl -u {failure.unit}")
     checked = _checked(node, checks_of(node, installed) if installed else (), monitor)
     require_well(node, progress.transaction, monitor)
     return Finished(
-        0, 0.0, (), InUse(confirm_kernel(node, monitor), settled), None, checked, progress.awaits.version if progress.awaits else ""
+        0, 0.0, (), InUse(confirm_kernel(node, monitor), Settled()), None, checked, progress.awaits.version if progress.awaits else ""
     )
 
 

@@ -97,6 +97,11 @@ def services_of(state: NodeState) -> tuple[str, ...]:
         return ()
 
 
+def services_missing(node: Node) -> tuple[Failure, ...]:
+    """The units of the installed role that do not run on a running system, although they must."""
+    return tuple(_not_active(services_of(node.state))) if node.is_live and systemctl.is_running() else ()
+
+
 def services_down(node: Node) -> tuple[str, ...]:
     """The units of a running system that have failed, and those of the installed role that do not run."""
     if not node.is_live or not systemctl.is_running():

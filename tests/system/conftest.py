@@ -1,7 +1,7 @@
 """Roots on real filesystems. Everything is mounted in a namespace of the test process, so nothing can stay behind."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,8 @@ from tests.system.filesystems import Filesystems, enter_private_mount_namespace
 from tests.system.hazard_lab import Lab, open_lab
 from tests.system.node import Hooks, Node, Run, Store
 from tests.system.trees import RealTrees, real_trees
+
+_TALLY = "tally"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -28,10 +30,20 @@ def nothing_stays_behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
     assert not left, f"left behind: {left}"
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What a test has counted goes with its report, as tests run in several processes."""
+    report = yield
+    report.user_properties.extend((_TALLY, line) for line in tally.taken())
+    return report
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """What the tests have counted."""
-    for line in tally.LINES:
-        terminalreporter.write_line(line)
+    for report in (*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")):
+        for name, line in report.user_properties:
+            if name == _TALLY and report.when == "call":
+                terminalreporter.write_line(str(line))
 
 
 def _processes_about(folder: str) -> list[str]:

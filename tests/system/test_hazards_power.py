@@ -218,7 +218,7 @@ def test_after_a_power_cut_at_any_instant_the_tree_is_the_old_or_the_new_one(lab
     figures.took_s = round(time.monotonic() - started_at, 1)
     report = tmp_path / f"power-cuts-{filesystem}.json"
     report.write_text(json.dumps(vars(figures), indent=2) + "\n")
-    tally.LINES += [str(figures), f"  {report}"]
+    tally.say(str(figures), f"  {report}")
     assert not figures.wrong, "\n".join([str(figures), *figures.wrong])
     assert figures.cuts >= CUTS / len(FILESYSTEMS)
     assert figures.with_lost_cache >= figures.cuts / 3

@@ -1,5 +1,9 @@
 """Nodes that boot, in a virtual machine that need not be a fast one: `make vm` runs these, `make test` does not."""
 
+import json
+import shutil
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,15 +12,54 @@ from tests.rescue_lab import Image, make_image
 from tests.system.conftest import nothing_stays_behind
 from tests.system.install_lab import LISTS
 from tests.system.node import Run, Store
-from tests.system.trees import make_library
+from tests.system.servers import served
+from tests.system.trees import make_library, role_trees
+from tests.vm.node_lab import NodeLab
+from tests.vm.power_cuts import Cut
 
 __all__ = ["nothing_stays_behind"]
+
+_TALLY = Path(__file__).parents[2] / "build/power-cuts.json"
+_cuts: list[Cut] = []
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How often the power is cut."""
+    parser.addoption("--cuts", type=int, default=10, metavar="N", help="power cuts of the VM tier, half of them at boot (default: 10)")
+    parser.addoption("--cuts-minutes", type=float, default=240, metavar="N", help="begin no more power cuts after this time (default: 240)")
+    parser.addoption("--cuts-seed", type=int, default=1, metavar="N", help="what the instants of the power cuts follow from (default: 1)")
+
+
+@pytest.fixture(scope="session")
+def tally() -> list[Cut]:
+    """Takes what comes of every power cut; it is printed at the end, and kept."""
+    return _cuts
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What has come of the power cuts."""
+    if _cuts:
+        for (when, outcome), count in sorted(Counter((cut.when, cut.outcome) for cut in _cuts).items()):
+            terminalreporter.write_line(f"power cuts {when}: {count} x {outcome}")
+        _TALLY.parent.mkdir(exist_ok=True)
+        _TALLY.write_text(json.dumps([cut._asdict() for cut in _cuts], indent=2) + "\n")
+        terminalreporter.write_line(f"power cuts: {len(_cuts)} in all, in {_TALLY}")
 
 
 @pytest.fixture(scope="session")
 def image(tmp_path_factory: pytest.TempPathFactory, nothing_stays_behind: None) -> Image:
     """A rescue image with the layouts of the tests."""
     return make_image(tmp_path_factory.mktemp("rescue"))
+
+
+@pytest.fixture(scope="session")
+def node_lab(tmp_path_factory: pytest.TempPathFactory, nothing_stays_behind: None) -> Iterator[NodeLab]:
+    """A node that runs, and where its releases are."""
+    lab = NodeLab(tmp_path_factory.mktemp("lab"), role_trees("base"))
+    with served(lab.store) as source:
+        lab.source = source.replace("127.0.0.1", "10.0.2.2")
+        yield lab
+    shutil.rmtree(lab.folder)  # pytest keeps what is below, for three runs
 
 
 @pytest.fixture
