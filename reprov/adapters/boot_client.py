@@ -3,12 +3,14 @@
 It takes nothing but Python's own library, so that any Python that is new enough will do.
 """
 
+import compileall
 import hashlib
 import os
 from collections.abc import Iterator
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from py_compile import PycInvalidationMode
 from typing import Final
 
 from reprov.adapters import kernel
@@ -56,6 +58,14 @@ def keep_client(directory: Path) -> None:
         else:
             fresh.rename(directory / _CLIENT)
         os.fsync(fd)
+
+
+def compile_client(directory: Path) -> None:
+    """Compile what `keep_client` has put there: a boot that is to exchange trees does not wait for it then.
+
+    Another Python than this one ignores it, and compiles for itself.
+    """
+    compileall.compile_dir(directory / _CLIENT, quiet=2, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH)
 
 
 def _modules(folder: Traversable, name: str) -> Iterator[tuple[str, bytes]]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from reprov.adapters import statcache
-from reprov.adapters.boot_client import keep_client
+from reprov.adapters.boot_client import compile_client, keep_client
 from reprov.adapters.files import opened_directory
 from reprov.adapters.mounts import read_mounts
 from reprov.adapters.node_state import ARMED_RECORD
@@ -108,6 +108,7 @@ def arm_trial(node: Node, kernel: str) -> None:
         ArmedKind.TRIAL, deployment.transaction, (), journal.volumes, reboots=True, labels=node.local is not None, kernel=kernel, note=note
     )
     keep_client(node.state.directory)
+    compile_client(node.state.directory)
     node.state.write_armed(armed)
 
 
@@ -158,6 +159,7 @@ def load_staged(node: Node, target: ReleaseFiles) -> Mapping[str, Signature]:
 def _arm(node: Node, armed: Armed, target: ReleaseId | None) -> None:
     state = node.state
     keep_client(state.directory)
+    compile_client(state.directory)
     state.write_armed(armed)
     volumes = armed.volumes if armed.kind is ArmedKind.UPGRADE else ()
     state.write_deployment(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import reprov
-from reprov.adapters.boot_client import keep_client
+from reprov.adapters.boot_client import compile_client, keep_client
 
 PACKAGE = Path(reprov.__file__).parent
 
@@ -82,3 +82,13 @@ def _imported(node: ast.stmt) -> list[str]:
         packages = [name for name in as_modules if (PACKAGE.parent / f"{name.replace('.', '/')}.py").exists()]
         return packages or [node.module]
     return [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+
+
+def test_it_is_compiled_beside_its_modules_and_stays_the_same_version(own: Path) -> None:
+    keep_client(own)
+    compile_client(own)
+    compiled = {path.name.partition(".")[0] for path in (own / "client/reprov/workflows/__pycache__").iterdir()}
+    assert compiled == {path.stem for path in (own / "client/reprov/workflows").glob("*.py")}
+    before = (own / "client").stat().st_ino
+    keep_client(own)
+    assert (own / "client").stat().st_ino == before
