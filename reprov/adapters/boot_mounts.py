@@ -1,18 +1,27 @@
 """Filesystems of a node that are needed before it mounts them itself."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from reprov.adapters.files import opened_directory
 from reprov.adapters.mounts import read_mounts
+from reprov.adapters.root_view import RootView
 from reprov.adapters.run import CommandFailed, run
+from reprov.domain.fstab import parse_fstab
 
 _TIMEOUT_S: Final = 120
 
 
+def mount_points(root: Path) -> frozenset[str]:
+    """Where the fstab of a root mounts something."""
+    with opened_directory(root) as root_fd:
+        return frozenset(entry.mount_point.strip("/") for entry in parse_fstab(RootView(root_fd).read("etc/fstab") or b""))
+
+
 @contextmanager
-def mounted(paths: Sequence[str]) -> Iterator[None]:
+def mounted(paths: Collection[str]) -> Iterator[None]:
     """Have these mount points of / mounted as its fstab says while the block lasts, those that are not. Raises `CommandFailed`."""
     mine: list[str] = []
     try:

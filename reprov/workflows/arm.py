@@ -6,11 +6,10 @@ from pathlib import Path
 
 from reprov.adapters import statcache
 from reprov.adapters.boot_client import compile_client, keep_client
-from reprov.adapters.files import opened_directory
+from reprov.adapters.boot_mounts import mount_points
 from reprov.adapters.mounts import read_mounts
 from reprov.adapters.node_state import ARMED_RECORD
 from reprov.adapters.release_reader import ReleaseFiles
-from reprov.adapters.root_view import RootView
 from reprov.adapters.staging import set_aside
 from reprov.adapters.statcache import StatCache
 from reprov.adapters.volumes import Volumes, opened_volumes
@@ -18,7 +17,6 @@ from reprov.domain.armed import Armed, ArmedDirectory, ArmedKind
 from reprov.domain.boot_hook import OFFLINE_PATHS
 from reprov.domain.deployment import AT_REST, State
 from reprov.domain.entry import show
-from reprov.domain.fstab import parse_fstab
 from reprov.domain.release import ReleaseId
 from reprov.domain.scan import Scan, Signature, moved_between
 from reprov.errors import NeedsAttention, Refused, ReprovError
@@ -31,8 +29,7 @@ from reprov.workflows.node import Node, changing_node, now
 
 def refuse_unbootable(node: Node, volumes: Sequence[str], monitor: Monitor) -> None:
     """Have the next boot do what is armed. Raises `Refused` where it could not: no hook, or a filesystem that nobody would mount."""
-    with opened_directory(node.root) as root_fd:
-        known = {entry.mount_point.strip("/") for entry in parse_fstab(RootView(root_fd).read("etc/fstab") or b"")}
+    known = mount_points(node.root)
     points = {mount.path for mount in read_mounts(node.root)}
     for volume in volumes:
         if volume and volume in points and volume not in known:

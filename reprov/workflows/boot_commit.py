@@ -5,23 +5,20 @@ changed since it was decided stops it, and the node boots as it is.
 """
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
 
-from reprov.adapters.boot_mounts import mounted
-from reprov.adapters.files import opened_directory
+from reprov.adapters.boot_mounts import mount_points, mounted
 from reprov.adapters.mounts import MountWatch
 from reprov.adapters.post_state import PostState
 from reprov.adapters.release_reader import ReleaseFiles
-from reprov.adapters.root_view import RootView
 from reprov.adapters.survey import survey
 from reprov.adapters.volumes import opened_volumes
 from reprov.domain.armed import Armed, ArmedKind
 from reprov.domain.boot_hook import OFFLINE_PATHS
 from reprov.domain.deployment import IN_FLIGHT, State
 from reprov.domain.entry import Entry, Kind, show
-from reprov.domain.fstab import parse_fstab
 from reprov.domain.labels import Labelling
 from reprov.domain.quarantine import Quarantined
 from reprov.domain.restarts import changed_paths
@@ -34,7 +31,7 @@ from reprov.workflows.commit import signals_held
 from reprov.workflows.hop_commit import Hop, commit_hop
 from reprov.workflows.merging import merge
 from reprov.workflows.node import Node, inspect_at_boot, now
-from reprov.workflows.pending import is_of_live_tree
+from reprov.workflows.pending import is_of_live_tree, pending
 from reprov.workflows.recover import settle
 from reprov.workflows.rollback import roll_back
 from reprov.workflows.taken_into_use import take_back_into_use
@@ -73,7 +70,7 @@ def carry_out(root: Path, monitor: Monitor, *, recover_only: bool = False) -> Do
 def _recover(node: Node, monitor: Monitor) -> Done:
     deployment, journal = node.state.deployment(), node.state.journal()
     names = journal.volumes if journal else deployment.volumes
-    with mounted(_mount_points(node, names)):
+    with mounted(mount_points(node.root).intersection(names)):
         settle(node, monitor, goes_on=False)
     return Done.EXCHANGED if journal is not None and deployment.state in IN_FLIGHT else Done.NOTHING
 
@@ -103,7 +100,7 @@ def _carry_out(node: Node, armed: Armed, monitor: Monitor) -> Done:
     )
     forget_offline_update(node.root)  # now: it would be a part of the tree to go back to
     try:
-        with signals_held(), mounted(_mount_points(node, armed.volumes)):
+        with signals_held(), mounted(mount_points(node.root).intersection(armed.volumes)):
             if armed.kind is ArmedKind.UPGRADE:
                 _upgrade(node, armed, monitor)
             else:
@@ -114,6 +111,9 @@ def _carry_out(node: Node, armed: Armed, monitor: Monitor) -> Done:
         reason = error.message if isinstance(error, ReprovError) else str(error)
         monitor.emit(Note(f"given up: {reason}"))
         disarm(node, f"given up at the boot: {reason}")
+        if pending(node) is not None and armed.kind is not ArmedKind.UPGRADE:
+            # Whoever goes on with what follows the commit would only arm the same again, and reboot for it, for ever.
+            PostState(node.state.directory).end(f"{armed.note or 'the rollback was armed'}; it could not be done at the boot: {reason}")
         return Done.GIVEN_UP
     forget(node)
     monitor.emit(Note(f"{node.state.deployment().installed or 'the tree from before reprov'} is installed"))
@@ -183,10 +183,3 @@ def _refuse_moved(before: Mapping[str, Entry], after: Mapping[str, Entry]) -> No
 
 def _settled(entry: Entry) -> Entry:
     return entry._replace(mtime_ns=0) if entry.kind is Kind.DIR else entry
-
-
-def _mount_points(node: Node, volumes: Iterable[str]) -> list[str]:
-    """Those of these volumes that the node mounts itself, later."""
-    with opened_directory(node.root) as root_fd:
-        known = {entry.mount_point.strip("/") for entry in parse_fstab(RootView(root_fd).read("etc/fstab") or b"")}
-    return [volume for volume in volumes if volume and volume in known]

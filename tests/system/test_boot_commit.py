@@ -10,7 +10,10 @@ import pytest
 
 from reprov import events
 from reprov.events import NullMonitor
+from reprov.workflows.arm import arm_rollback
 from reprov.workflows.boot_commit import Done, carry_out
+from reprov.workflows.node import inspect_node
+from reprov.workflows.pending import pending
 from tests.system.node import Node, Run, Store
 from tests.system.test_upgrade import on_every_filesystem_and_btrfs
 from tests.system.trees import Tree
@@ -222,3 +225,23 @@ def test_a_node_that_cannot_do_it_at_boot_is_refused(node: Node, store: Store, t
     assert ran.status == 4
     assert "nothing can exchange trees at boot here" in ran.stderr
     assert node.changed_since(before) == []
+
+
+def test_a_way_back_that_a_boot_cannot_go_is_not_tried_for_ever(installed: Node) -> None:
+    """The phase after the commit would arm it again, and reboot the node, at every boot."""
+    installed.runs_scripts = True
+    for name in ("proc", "sys", "dev", "run", "tmp"):
+        installed.path(name).mkdir(exist_ok=True)
+    ran = installed.upgrade("1.1", "--commit", "boot")
+    assert ran.status == 100, ran.stderr
+    assert boot(installed) is Done.EXCHANGED
+    opened = inspect_node(installed.root)
+    assert pending(opened) is not None
+    arm_rollback(opened, ("a check failed",), note="a check failed", reboots=True)
+    damaged = next(installed.path(".reprov/previous/usr/lib").glob("gone"))
+    damaged.write_text("written through")
+    installed.store.folder.rename(installed.store.folder.with_name("away"))
+    assert boot(installed) is Done.GIVEN_UP
+    assert pending(inspect_node(installed.root)) is None
+    assert "could not be done at the boot: 1 files of the previous tree are not what they were" in installed.run("status").stdout
+    assert boot(installed) is Done.NOTHING
