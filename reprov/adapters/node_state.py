@@ -185,7 +185,7 @@ class NodeState:
 
     def forget_armed(self) -> None:
         """Nothing is to be done any more."""
-        for name in (_ARMED, ARMED_RECORD):
+        for name in (ARMED_RECORD, _ARMED):  # as long as it says so, somebody looks after both
             (self.directory / name).unlink(missing_ok=True)
         sync_directory(self.directory)
 

@@ -189,9 +189,12 @@ def _promise_kernels(node: Node, ready: Prepared) -> None:
 
 def _keep_client(node: Node) -> None:
     """For whoever recovers this commit at a boot, whatever tree there is by then."""
+    if not node.is_live:
+        return  # whoever works on it from outside recovers it, too
     from reprov.adapters.boot_client import keep_client
 
-    keep_client(node.state.directory)
+    with disk_errors_in_words("reprov's own copy for the next boot cannot be kept"):
+        keep_client(node.state.directory)
 
 
 def _take_over(node: Node, monitor: Monitor) -> None:

@@ -38,6 +38,7 @@ _DRIVER = """\
 import json, sys
 from pathlib import Path
 from reprov.cli.settled_text import settled_json
+from reprov.domain.commit_time import CommitTime
 from reprov.domain.comparison import Action
 from reprov.domain.data_devices import Proving
 from reprov.domain.post_script import ServiceFact
@@ -51,10 +52,11 @@ verb, source, version, facts = sys.argv[1], sys.argv[2], sys.argv[3], [ServiceFa
 root, monitor, changed = Path("/"), NullMonitor(), frozenset()
 try:
     if verb == "upgrade":
-        done = upgrade(root, Source.parse(source), "base", version, stage_only=False, no_post=True, proving=Proving.NEVER, monitor=monitor)
+        options = {"stage_only": False, "no_post": True, "proving": Proving.NEVER, "commit": CommitTime.LIVE}
+        done = upgrade(root, Source.parse(source), "base", version, **options, monitor=monitor)
         changed = {change.path for change in done.plan.comparison.changes if change.action is not Action.METADATA}
     elif verb == "rollback":
-        settled = rollback(root, accept_changed=False, proving=Proving.NEVER, monitor=monitor).settled
+        settled = rollback(root, accept_changed=False, proving=Proving.NEVER, commit=CommitTime.LIVE, monitor=monitor).settled
         print(json.dumps(settled_json(settled)))
         sys.exit()
 except ReprovError as error:

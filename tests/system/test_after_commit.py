@@ -310,12 +310,12 @@ def test_nothing_is_loaded_after_the_commit(interrupted: Scripted) -> None:
 
 
 _WATCH_IMPORTS = """\
-import reprov.workflows.upgrade as upgrade
-real, known = upgrade.commit, []
+import reprov.workflows.hop_commit as hop_commit
+real, known = hop_commit.commit, []
 def commit(*arguments, **options):
     known.append(set(sys.modules))
     return real(*arguments, **options)
-upgrade.commit = commit
+hop_commit.commit = commit
 status = main()
 print("loaded since:", sorted(set(sys.modules) - known[0]))
 sys.exit(status)

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -147,13 +148,20 @@ def test_whoever_asks_it_to_stop_is_told_what_the_node_is(
                 disk.node.rollback()
 
 
+def ask_to_stop() -> None:
+    """As `kill` does, but to the thread that listens: a test runner has others."""
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+
+
 @pytest.mark.parametrize("path", UNITS)
 def test_a_request_to_stop_during_the_exchanges_comes_too_late(
     lab: Lab, trees: tuple[Snapshot, Snapshot], path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The answer: signals are held from the first exchange until the node has its final state."""
     with lab.node() as disk:
-        around_exchanges(monkeypatch, after=once(lambda: os.kill(os.getpid(), signal.SIGTERM), path=path))
+        around_exchanges(
+            monkeypatch, after=once(lambda: signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM), path=path)
+        )
         ran = disk.node.upgrade(NEW)
         assert ran.status == 0, ran
         assert difference(trees[1], look(disk)) == []
@@ -171,7 +179,7 @@ def test_a_request_to_stop_between_the_commit_and_the_answer_comes_too_late(
 
     def then_ask(*arguments: object, **options: object) -> object:
         done = workflow(*arguments, **options)
-        os.kill(os.getpid(), signal.SIGTERM)
+        ask_to_stop()
         return done
 
     with lab.node() as disk:

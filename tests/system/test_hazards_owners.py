@@ -64,7 +64,7 @@ def moving_owners(disk: Disk, moved: list[MovedId] = MOVED, *, check: Callable[[
         return really(state, volumes, transaction, replace(todo, owners=owners), owned, watch, seal, both_checks, *monitor)
 
     with pytest.MonkeyPatch.context() as patched:
-        for verb in ("upgrade", "rollback"):
+        for verb in ("hop_commit", "rollback"):
             patched.setattr(importlib.import_module(f"reprov.workflows.{verb}"), "commit", with_owners)
         yield
 

@@ -1,7 +1,7 @@
 """Requests to stop around a commit: heard before it, too late from then on until the answer is out."""
 
-import os
 import signal
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -23,7 +23,7 @@ def handlers_stay() -> Iterator[None]:
 
 
 def ask(number: signal.Signals) -> None:
-    os.kill(os.getpid(), number)
+    signal.pthread_kill(threading.main_thread().ident or 0, number)  # the process may have threads of the test runner's
 
 
 @EVERY_REQUEST

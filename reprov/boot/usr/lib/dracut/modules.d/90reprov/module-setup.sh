@@ -1,4 +1,5 @@
 #!/bin/bash
+# shellcheck disable=SC2154 # dracut sets what is not set here
 # Puts into an initramfs what carries out an armed change of the root, or takes up an interrupted one, before the root's system starts.
 
 check() {
