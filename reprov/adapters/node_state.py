@@ -39,6 +39,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reprov.adapters import kernel
+from reprov.adapters.discard import discard
 from reprov.adapters.files import opened_directory
 from reprov.adapters.survey import OWN_DIRECTORY
 from reprov.domain.deployment import AT_REST, IN_FLIGHT, Deployment
@@ -222,9 +223,10 @@ class NodeState:
             return []
 
     def clear_unwritten(self) -> None:
-        """Remove what a run that was killed while it wrote a file has left of it."""
-        for file in self.directory.glob(f"*{_NEW}"):
-            file.unlink()
+        """Remove what a run that was killed while it wrote something has left of it."""
+        with opened_directory(self.directory) as fd:
+            for name in [name for name in os.listdir(fd) if name.endswith(_NEW)]:
+                discard(name, dir_fd=fd)
 
     def forget_probes(self) -> None:
         """No scratch file is left."""

@@ -40,6 +40,13 @@ def test_what_was_being_written_when_a_run_was_killed_goes_and_nothing_else(stat
     assert {path.name for path in state.directory.iterdir()} == {"journal", "newest"}
 
 
+def test_so_does_a_copy_of_reprov_that_was_being_written(state: NodeState) -> None:
+    (state.directory / "client.new/reprov").mkdir(parents=True)
+    (state.directory / "client.new/reprov/errors.py").write_text("class")
+    state.clear_unwritten()
+    assert list(state.directory.iterdir()) == []
+
+
 def test_only_root_can_enter_what_is_made(state: NodeState) -> None:
     assert state.exists
     assert state.directory.stat().st_mode & 0o777 == 0o700
