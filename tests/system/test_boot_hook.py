@@ -1,7 +1,9 @@
 """The hook in a real initramfs, and what it does at boot, in each shell and with each set of programs that an initramfs can have."""
 
 import os
+import select
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -124,6 +126,16 @@ def boot(tmp_path: Path, filesystems: Filesystems) -> Iterator[Boot]:
         inner.close()
 
 
+def end(pid: int) -> None:
+    """Kill a process that is nobody's child, and wait until it keeps nothing busy any more."""
+    pidfd = os.pidfd_open(pid)
+    try:
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        assert select.select([pidfd], [], [], 30)[0]
+    finally:
+        os.close(pidfd)
+
+
 def read_only(boot: Boot) -> Boot:
     subprocess.run(["mount", "-o", "remount,ro", str(boot.root)], check=True)
     return boot
@@ -182,7 +194,7 @@ def test_what_at_boot_leaves_behind_does_not_stop_the_boot(boot: Boot, environme
     try:
         assert boot.go_on(environment).endswith("reprov: nothing else is to be done: the system starts\n")
     finally:
-        os.kill(int((boot.root / "sleeper").read_text()), 9)
+        end(int((boot.root / "sleeper").read_text()))
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
