@@ -17,6 +17,7 @@ from reprov.adapters.survey import OWN_DIRECTORY
 from reprov.domain.entry import Kind, parent_of, show
 from reprov.domain.file_contexts import NONE, FileContexts, joined
 from reprov.domain.labels import LABEL, LabelChange, Labelling, value_of
+from reprov.domain.scan import CLOCK_TICK_NS
 from reprov.errors import Refused, ReprovError
 
 OWN_RULE: Final = rf"/\.reprov(/.*)? {NONE}"
@@ -30,7 +31,6 @@ _NAME = "file_contexts"
 _PARTS = ("", ".homedirs", ".local", ".subs", ".subs_dist")
 _LABELLED = ("usr", "etc")
 _KERNEL = Path("/sys/fs/selinux")
-_CLOCK_TICK_NS = 20_000_000  # the kernel stamps files with a clock that may lag by a tick
 _OS_RELEASE = ("etc/os-release", "usr/lib/os-release")
 
 
@@ -202,7 +202,7 @@ def label_unlabelled(root_fd: int, since_ns: int) -> int:
     """
     if policy_of(RootView(root_fd)) is None:
         return 0
-    since_ns = since_ns - _CLOCK_TICK_NS if since_ns < time.time_ns() else 0  # a clock that was set back tells nothing
+    since_ns = since_ns - CLOCK_TICK_NS if since_ns < time.time_ns() else 0  # a clock that was set back tells nothing
     contexts: FileContexts | None = None
     count = 0
     for path, kind, place in _unlabelled_in(root_fd, "", os.fstat(root_fd).st_dev, since_ns):

@@ -11,11 +11,10 @@ from reprov.domain.comparison import covers
 from reprov.domain.entry import Entry, Kind
 from reprov.domain.labels import label_in
 from reprov.domain.ownership import SHARED, Owner, Ownership, Promises, Verdict
-from reprov.domain.scan import Scan, Signature
+from reprov.domain.scan import CLOCK_TICK_NS, Scan, Signature
 from reprov.events import Progress
 
 OWN_DIRECTORY: Final = ".reprov"
-_CLOCK_TICK_NS = 20_000_000  # what the kernel stamps a change with may lag by a tick: such a directory is looked at more closely
 NO_PROMISES: Final = Promises()
 # What a running system makes of its own accord and no image ships: the node's, whatever the lists say.
 _NODE_KINDS = (stat.S_IFSOCK, stat.S_IFIFO, stat.S_IFCHR, stat.S_IFBLK)
@@ -85,7 +84,7 @@ def is_unchanged(root_fd: int, scan: Scan, linked: Collection[str], *, scanned_a
         if path in scan.verdicts or path in scan.fenced:
             if kind_of(status) is not entry.kind:
                 return False
-        elif signature_of(status) != scan.signatures[path] or status.st_ctime_ns > scanned_at_ns - _CLOCK_TICK_NS:
+        elif signature_of(status) != scan.signatures[path] or status.st_ctime_ns > scanned_at_ns - CLOCK_TICK_NS:
             if entry.kind is not Kind.DIR:
                 return False
             found = read_entry(path, status, path or ".", dir_fd=root_fd, labels=label_in(entry.xattrs) is not None)

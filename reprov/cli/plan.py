@@ -117,7 +117,7 @@ def print_plan(found: "Plan", *, everything: bool) -> None:
     for line in owner_lines(found.owners, everything=everything):
         click.echo(line)
     for blocker in found.blockers:
-        click.secho(f"refused: {show(blocker.path)} {blocker.problem}", bold=True)
+        click.secho(f"refused: {blocker.text}", bold=True)
         click.echo(f"hint: {blocker.hint}")
 
 

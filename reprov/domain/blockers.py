@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 
 from reprov.domain.comparison import Blocker
-from reprov.domain.entry import show
 from reprov.errors import Refused
 
 
@@ -13,4 +12,4 @@ def refuse(blockers: Iterable[Blocker], *, more: str = "") -> None:
     if not found:
         return
     first, *others = found
-    raise Refused(f"{show(first.path)} {first.problem}{more.format(len(others)) if others else ''}", hint=first.hint)
+    raise Refused(f"{first.text}{more.format(len(others)) if others else ''}", hint=first.hint)

@@ -5,7 +5,6 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from reprov.domain.comparison import Blocker
-from reprov.domain.entry import show
 
 
 class CommitTime(StrEnum):
@@ -26,6 +25,8 @@ class Chosen(NamedTuple):
     """Why at boot; empty for live."""
 
 
+ASKED_FOR: Final = ("somebody asked for it",)
+"""The reasons where there is no other."""
 NOW: Final = Chosen(CommitTime.LIVE)
 
 
@@ -36,4 +37,4 @@ def choose_time(asked: CommitTime, blockers: Sequence[Blocker]) -> Chosen:
     """
     if asked is CommitTime.LIVE or (asked is CommitTime.AUTO and not blockers):
         return NOW
-    return Chosen(CommitTime.BOOT, tuple(f"{show(blocker.path)} {blocker.problem}" for blocker in blockers) or ("somebody asked for it",))
+    return Chosen(CommitTime.BOOT, tuple(blocker.text for blocker in blockers) or ASKED_FOR)

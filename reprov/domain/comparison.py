@@ -52,6 +52,11 @@ class Blocker(NamedTuple):
     problem: str
     hint: str
 
+    @property
+    def text(self) -> str:
+        """The path and its problem, for an operator."""
+        return f"{show(self.path)} {self.problem}"
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:

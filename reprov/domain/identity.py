@@ -8,6 +8,7 @@ from enum import StrEnum
 from reprov.domain.entry import show
 from reprov.domain.fstab import CryptEntry, MountEntry
 from reprov.domain.network import NetworkFile, Uplink, Via, configured_by
+from reprov.domain.scan import CLOCK_TICK_NS
 
 MACHINE_ID = "etc/machine-id"
 HOSTS = "etc/hosts"
@@ -28,7 +29,6 @@ _LVM_SETTING = re.compile(
     r"""\b(global_filter|filter|use_devicesfile|devicesfile)\s*=\s*(\[(?:"(?:[^"\\]|\\.)*"|[^\]"])*\]|"(?:[^"\\]|\\.)*"|\S+)"""
 )
 _COMMENT_LINE = re.compile(r"^\s*#.*$", re.MULTILINE)
-_CLOCK_TICK_NS = 20_000_000  # the kernel stamps files with a clock that may lag by a tick
 _LINE_NUMBER = re.compile(r"\bline \d+")
 
 
@@ -170,7 +170,7 @@ def new_problems(before: Identity, after: Identity, released: frozenset[str] = f
     `released` are files that were the installed release's to the byte: the next may bring others. And what was written between
     the two looks was written by the node: no release has a file of that time.
     """
-    since, until = before.looked_ns[0] - _CLOCK_TICK_NS, after.looked_ns[1]
+    since, until = before.looked_ns[0] - CLOCK_TICK_NS, after.looked_ns[1]
     written = frozenset(path for path, time_ns in after.written_ns.items() if since <= time_ns <= until)
     free = released | written
     return tuple(

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from reprov.domain.entry import Entry, Kind, is_below
 from reprov.domain.ownership import Verdict
@@ -15,6 +15,10 @@ class Signature(NamedTuple):
     inode: int
     ctime_ns: int
     size: int
+
+
+CLOCK_TICK_NS: Final = 20_000_000
+"""How far the clock with which the kernel stamps files may lag behind that of a program."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +64,14 @@ def moved_between(before: Scan, after: Scan) -> list[str]:
         old, new = before.entries.get(path), after.entries.get(path)
         if old is new or (old is None and path in after.verdicts):
             continue
-        if path in after.verdicts or old is None or new is None or not _settled(old).equals(_settled(new)):
+        if path in after.verdicts or is_moved(old, new):
             moved.append(path)
     return sorted(moved)
+
+
+def is_moved(old: Entry | None, new: Entry | None) -> bool:
+    """Whether a path came, went or changed; times of directories aside."""
+    return old is None or new is None or not _settled(old).equals(_settled(new))
 
 
 def _settled(entry: Entry) -> Entry:

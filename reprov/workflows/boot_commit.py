@@ -18,10 +18,11 @@ from reprov.adapters.volumes import opened_volumes
 from reprov.domain.armed import Armed, ArmedKind
 from reprov.domain.boot_hook import OFFLINE_PATHS
 from reprov.domain.deployment import IN_FLIGHT, State
-from reprov.domain.entry import Entry, Kind, show
+from reprov.domain.entry import Entry, show
 from reprov.domain.labels import Labelling
 from reprov.domain.quarantine import Quarantined
 from reprov.domain.restarts import changed_paths
+from reprov.domain.scan import is_moved
 from reprov.errors import NeedsAttention, ReprovError
 from reprov.events import Monitor, Note, phase
 from reprov.workflows import record
@@ -176,10 +177,5 @@ def _go_back(node: Node, armed: Armed, monitor: Monitor) -> None:
 def _refuse_moved(before: Mapping[str, Entry], after: Mapping[str, Entry]) -> None:
     """Raise `ReprovError` when what release and node share is not what it was when the exchange was armed."""
     for path in sorted((before.keys() | after.keys()) - OFFLINE_PATHS):
-        old, new = before.get(path), after.get(path)
-        if old is None or new is None or not _settled(old).equals(_settled(new)):
+        if is_moved(before.get(path), after.get(path)):
             raise ReprovError(f"{show(path)} changed after the exchange was armed")
-
-
-def _settled(entry: Entry) -> Entry:
-    return entry._replace(mtime_ns=0) if entry.kind is Kind.DIR else entry

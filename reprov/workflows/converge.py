@@ -18,6 +18,7 @@ from reprov.domain.convergence import Converged, Effect, Next, Round, ToolRun, n
 from reprov.domain.entry import parent_of
 from reprov.domain.hook import NODE_HOOK, Hook, PuppetHook, parse_hook
 from reprov.domain.rewritten import Rewritten
+from reprov.domain.scan import CLOCK_TICK_NS
 from reprov.errors import InvalidInput, Refused, ReprovError
 from reprov.events import Monitor, Note, phase
 from reprov.workflows.checks import RESULTS, checks_of, emptied, judge
@@ -27,7 +28,6 @@ from reprov.workflows.verify import Drift, verify
 
 CONVERGING = "converge"
 """The folder in reprov's own with the logs of the last convergence, and results.json."""
-_CLOCK_TICK_NS = 20_000_000  # the kernel stamps ctime with a clock that may lag by a tick
 
 
 def hook_of_node(root: Path, release: ReleaseFiles | None) -> Hook | None:
@@ -50,7 +50,7 @@ def converge(root: Path, hook: Hook, monitor: Monitor, *, checks: Sequence[Check
     node = inspect_node(root)
     node.state.create()
     folder = emptied(node, node.state.directory / CONVERGING)
-    started_ns = time.time_ns() - _CLOCK_TICK_NS
+    started_ns = time.time_ns() - CLOCK_TICK_NS
     rounds: list[Round] = []
     problem = ""
     with node_commands(root, monitor) as commands:

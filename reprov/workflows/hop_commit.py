@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
 
 from reprov.adapters import returned
 from reprov.adapters.labels import keep_relabelling_out
@@ -17,7 +16,7 @@ from reprov.domain.journal import DirectoryChange, Written
 from reprov.domain.labels import LabelChange
 from reprov.domain.owner_change import OwnerChange
 from reprov.domain.ownership import Promises
-from reprov.domain.scan import Scan, Signature, moved_between
+from reprov.domain.scan import CLOCK_TICK_NS, Scan, Signature, moved_between
 from reprov.domain.units import Op, OpKind, find_along
 from reprov.errors import NeedsAttention, ReprovError
 from reprov.events import Monitor, phase
@@ -27,8 +26,6 @@ from reprov.workflows.edited import EditCheck, both
 from reprov.workflows.identity import identity_check
 from reprov.workflows.node import Node, disk_errors_in_words, finishing, now
 from reprov.workflows.owned import node_owns
-
-_CLOCK_TICK_NS: Final = 20_000_000  # the kernel stamps ctime with a clock that may lag by a tick
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +82,7 @@ def commit_hop(
             state.write_deployment(state.deployment().abandoned(now()), note=f"undone: {error}")
             raise
     with phase(monitor, "finish", "Keeping the way back"), finishing(f"{hop.target.release.id} is installed"):
-        removing_since_ns = time.time_ns() - _CLOCK_TICK_NS
+        removing_since_ns = time.time_ns() - CLOCK_TICK_NS
         finish(volumes, journal)
         live, previous = record.after_upgrade(journal, hop.scan, hop.wanted, staged)
         if deployment.has_previous:

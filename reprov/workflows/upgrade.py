@@ -45,8 +45,6 @@ if TYPE_CHECKING:
     from reprov.domain.hop_proof import HopProof
     from reprov.workflows.after_commit import Finished
 
-_CLOCK_TICK_NS = 20_000_000  # the kernel stamps ctime with a clock that may lag by a tick
-
 
 @dataclass(frozen=True, slots=True)
 class Upgraded:

@@ -187,14 +187,14 @@ def _refuse_live(todo: Exchange, installed: ReleaseFiles | None, previous: Relea
     """Going back changes what the two releases differ in; what a tree that is no release holds, nobody can say. Raises `NotLive`."""
     blockers = _blockers_of_live(todo, _changes_between(installed, previous))
     if blockers:
-        reasons = tuple(f"{show(blocker.path)} {blocker.problem}" for blocker in blockers)
+        reasons = tuple(blocker.text for blocker in blockers)
         raise NotLive(reasons[0], hint=blockers[0].hint, reasons=reasons)
 
 
 def _tell_live(todo: Exchange, monitor: Monitor) -> None:
     """What has come up since a commit a moment ago, which was fit for the running system, must not keep a failed node from going back."""
     for blocker in _blockers_of_live(todo, {}):
-        monitor.emit(Note(f"going back all the same: {show(blocker.path)} {blocker.problem}"))
+        monitor.emit(Note(f"going back all the same: {blocker.text}"))
 
 
 def _blockers_of_live(todo: Exchange, changes: Mapping[str, Change]) -> list[Blocker]:
