@@ -87,7 +87,8 @@ def load(file: Path, base: Manifest | None, base_digest: str) -> StatCache:
         others = parse_entries(rest[paths_end:].decode(), str(file))
         if paths[head["clean"] :] != list(others):  # cut off between two lines
             return EMPTY
-        known = {path: base_entries[path] for path in paths[: head["clean"]]}
+        clean = paths[: head["clean"]]
+        known = dict(zip(clean, map(base_entries.__getitem__, clean), strict=True))
         known.update(others)
         signatures = dict(zip(paths, map(_signature_of, zip(*numbers, strict=True)), strict=True))
         return StatCache(known, signatures, bool(head.get("labels")))

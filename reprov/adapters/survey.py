@@ -157,7 +157,7 @@ class _Surveyor:
     def visit(self, dir_fd: int, prefix: str, device: int) -> None:
         """Record what a directory holds, and enter what has to be entered. Runs for every directory of a node: kept flat for speed."""
         signatures, known_entries, owner_of, target = self.cache.signatures, self.cache.entries, self.ownership.of, self.target
-        entries, found_signatures = self.entries, self.signatures
+        entries, found_signatures, fences = self.entries, self.signatures, self.fences
         named = self.ownership.named_in(prefix[:-1])
         deeper: list[tuple[str, str]] = []
         with os.scandir(dir_fd) as found:
@@ -173,7 +173,7 @@ class _Surveyor:
                 if known_signature == (status.st_dev, status.st_ino, status.st_ctime_ns, status.st_size):
                     known_entry = known_entries[path]
                     # The release's own, by no rule anything else, and as it was: nearly every path of a node.
-                    if known_entry is target.get(path) and named is not None and name not in named and path not in self.fences:
+                    if known_entry is target.get(path) and named is not None and name not in named and path not in fences:
                         entries[path] = known_entry
                         found_signatures[path] = known_signature
                         if known_entry.kind is Kind.DIR:
@@ -181,7 +181,7 @@ class _Surveyor:
                         continue
                 if name == OWN_DIRECTORY:
                     continue
-                if path in self.fences or (status.st_dev != device and self._is_fence(path)):
+                if path in fences or (status.st_dev != device and self._is_fence(path)):
                     self._record_unread(path, status, name, dir_fd)
                     continue
                 is_dir = stat.S_ISDIR(status.st_mode)

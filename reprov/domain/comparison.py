@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from operator import attrgetter
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from reprov.domain.scan import Scan
 
 _RELEASE_KINDS = (Kind.DIR, Kind.FILE, Kind.LINK)
 """What else an image lacks is the node's wherever it lies: sockets and the like."""
+_inode_of = attrgetter("inode")
 _NO_FENCES: Mapping[str, Fence] = MappingProxyType({})
 
 
@@ -74,9 +76,10 @@ def compare(target: Mapping[str, Entry], scan: Scan, ownership: Ownership, fence
     release brought. What is to be merged must have been decided before (`merged.apply_merges`): here it is the release's.
     """
     comparer = _Comparer(target, scan, ownership, fences)
+    live_entry, verdicts, fenced = scan.entries.get, scan.verdicts, scan.fenced
     for path, entry in target.items():
         # Most entries of a release are the very objects that are known of the node (Manifest.parse, StatCache).
-        if scan.entries.get(path) is not entry or path in scan.verdicts or path in scan.fenced:
+        if live_entry(path) is not entry or path in verdicts or path in fenced:
             comparer.want(path, entry)
     for path, entry in scan.entries.items():
         if path not in target:
@@ -180,11 +183,12 @@ class _Comparer:
             # What is the node's, and what lies on another filesystem, cannot be a name of the same inode.
             if entry.link_group and (path in self.changes or (path in self.scan.entries and not self._is_the_nodes(path))):
                 wanted.setdefault((self.scan.volume_of(path), entry.link_group), []).append(path)
-        inodes = Counter([signature[:2] for signature in self.scan.signatures.values()])
-        several = {inode for inode, names in inodes.items() if names > 1}
+        counts = Counter(map(_inode_of, self.scan.signatures.values()))
+        several = {inode for inode, names in counts.items() if names > 1}
         shared: dict[tuple[int, ...], list[str]] = {}
-        for path, signature in self.scan.signatures.items() if several else ():
-            if signature[:2] in several and path in self.target and not self._is_the_nodes(path) and self.target[path].kind is Kind.FILE:
+        for path, signature in self.scan.signatures.items():
+            # Inodes of two filesystems may have one number: the device tells them apart.
+            if signature.inode in several and path in self.target and not self._is_the_nodes(path) and self.target[path].kind is Kind.FILE:
                 shared.setdefault(signature[:2], []).append(path)
         whole = {tuple(sorted(paths)) for paths in wanted.values()}
         for paths in wanted.values():

@@ -86,9 +86,10 @@ def find_merges(
     merged otherwise (the account files). Paths with a verdict in the scan and paths behind fences are left alone.
     """
     finder = _Finder(target, scan, ownership, base or {}, decided)
+    live_entry = scan.entries.get
     for path, entry in target.items():
         # Most entries of a release are the very objects that are known of the node (Manifest.parse, StatCache).
-        if scan.entries.get(path) is not entry or entry.link_group:
+        if live_entry(path) is not entry or entry.link_group:
             finder.want(path, entry)
     for path, entry in scan.entries.items():
         if path not in target:

@@ -67,8 +67,11 @@ def load_previous(node: Node, previous: ReleaseFiles | None) -> StatCache:
 
 def known_of(scan: Scan) -> StatCache:
     """What a scan knows of the paths that are the image's."""
-    entries = {path: entry for path, entry in scan.entries.items() if path not in scan.verdicts and path not in scan.fenced}
-    return StatCache(entries, {path: scan.signatures[path] for path in entries}, scan.labels)
+    entries, signatures = dict(scan.entries), dict(scan.signatures)
+    for path in (*scan.verdicts, *scan.fenced):
+        entries.pop(path, None)
+        signatures.pop(path, None)
+    return StatCache(entries, signatures, scan.labels)
 
 
 def without_links_to(cache: StatCache, volumes: Volumes, journal: Journal, *, previous: bool, since_ns: int) -> StatCache:
