@@ -12,7 +12,8 @@ from reprov.adapters.files import apply_metadata, opened_directory, read_entry
 from reprov.adapters.node_state import STAGED
 from reprov.adapters.volumes import Volumes
 from reprov.domain.entry import ancestors_of, parent_of, show
-from reprov.domain.journal import Journal, Linked
+from reprov.domain.journal import Identity, Journal, Linked
+from reprov.domain.two_sides import SideOfLinked, is_newer
 from reprov.errors import ReprovError
 
 _TEMPORARY = ".reprov-carry"
@@ -49,34 +50,36 @@ def link_kept(
     return tuple(found)
 
 
-def reconcile(volumes: Volumes, journal: Journal, owned: OwnedByNode, *, newer_than_ns: int = 0) -> None:
+def reconcile(volumes: Volumes, journal: Journal, owned: OwnedByNode, *, undoes_ns: int | None = None) -> None:
     """Bring over what changed in the node's files between their linking and the exchange.
 
     The staged side is the tree that was live until now. A file that was replaced or removed there, and not here, is
-    replaced or removed here; what is new there (and, for an undo, newer than the release's own files) is linked here;
-    what changed on the live side since is newer and stays.
+    replaced or removed here; what is new there is linked here; what changed on the live side since is newer and stays.
+    In an undo, the staged side is the one that came after; then `undoes_ns` is when the release's own files were ready
+    there: what is older is no news.
     """
-    known = {item.path: item.inode for item in journal.linked}
-    for path, inode in known.items():
-        volume = journal.volume_of(path)
-        left = _inode(staged_name(volumes, volume, path), volumes.own_fds[volume])
-        holder = _holder(volumes, path)
+    known = {item.path for item in journal.linked}
+    for item in journal.linked:
+        volume = journal.volume_of(item.path)
+        holder = _holder(volumes, item.path)
         if holder is None:
             continue
         try:
-            name = path.rpartition("/")[2]
-            if left == inode or _inode(name, holder) not in (inode, None):
+            name = item.path.rpartition("/")[2]
+            left = _look(staged_name(volumes, volume, item.path), volumes.own_fds[volume])
+            here = _look(name, holder)
+            if not is_newer(left, here, item, undoing=undoes_ns is not None):
                 continue
-            if left is None:
+            if left.identity is None:
                 with suppress(FileNotFoundError):
                     os.unlink(name, dir_fd=holder)
             else:
-                _bring_over(volumes, volume, path, holder, instead_of=inode)
+                _bring_over(volumes, volume, item.path, holder, instead_of=(here.identity or item.identity).inode)
         finally:
             os.close(holder)
     for volume, path in _new_on_the_old_side(volumes, journal, owned, known):
         status = os.stat(staged_name(volumes, volume, path), dir_fd=volumes.own_fds[volume], follow_symlinks=False)
-        if status.st_ctime_ns <= newer_than_ns:
+        if undoes_ns is not None and status.st_ctime_ns <= undoes_ns:
             continue
         _make_live_directories(volumes, volume, parent_of(path))
         holder = _holder(volumes, path)
@@ -154,8 +157,8 @@ def _link_one(volumes: Volumes, volume: str, path: str) -> list[Linked]:
                 with suppress(FileNotFoundError):
                     os.unlink(name, dir_fd=staged_fd)
                 os.link(name, name, src_dir_fd=holder, dst_dir_fd=staged_fd, follow_symlinks=False)
-                inode = os.stat(name, dir_fd=staged_fd, follow_symlinks=False).st_ino
-            return [Linked(path, inode)]
+                side = _look(name, staged_fd)
+            return [Linked(path, side.identity, side.written_ns)] if side.identity else []
         except FileNotFoundError:
             # Either it has gone for good, or it was replaced by rename at this very instant (hazard 12).
             if _inode(path.rpartition("/")[2], holder) is None:
@@ -219,7 +222,7 @@ def _make_live_directories(volumes: Volumes, volume: str, directory: str) -> Non
             os.close(holder)
 
 
-def _new_on_the_old_side(volumes: Volumes, journal: Journal, owned: OwnedByNode, known: dict[str, int]) -> Iterator[tuple[str, str]]:
+def _new_on_the_old_side(volumes: Volumes, journal: Journal, owned: OwnedByNode, known: set[str]) -> Iterator[tuple[str, str]]:
     """The node's files in the old tree that did not exist when the links were made: siblings of kept files, and in rebuilt directories."""
     looked_at: set[str] = set()
     for path in sorted(known):
@@ -235,7 +238,7 @@ def _new_on_the_old_side(volumes: Volumes, journal: Journal, owned: OwnedByNode,
                     yield volume, path
 
 
-def _new_in(volumes: Volumes, volume: str, directory: str, owned: OwnedByNode, known: dict[str, int]) -> Iterator[tuple[str, str]]:
+def _new_in(volumes: Volumes, volume: str, directory: str, owned: OwnedByNode, known: set[str]) -> Iterator[tuple[str, str]]:
     with suppress(FileNotFoundError), opened_directory(staged_name(volumes, volume, directory), dir_fd=volumes.own_fds[volume]) as fd:
         with os.scandir(fd) as found:
             names = [(item.name, item.is_dir(follow_symlinks=False)) for item in found]
@@ -331,6 +334,18 @@ def _holder(volumes: Volumes, path: str) -> int | None:
         if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
             return None
         raise
+
+
+def _look(name: str, dir_fd: int) -> SideOfLinked:
+    try:
+        status = os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
+        # A number alone is no identity: it is given to the next file as soon as its last name has gone.
+        identity = Identity(status.st_ino, kernel.birth_time_ns(name, dir_fd=dir_fd))
+        return SideOfLinked(identity, status.st_ctime_ns, status.st_mtime_ns, status.st_nlink)
+    except FileNotFoundError:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            return SideOfLinked(None, os.stat(parent_of(name) or ".", dir_fd=dir_fd, follow_symlinks=False).st_mtime_ns, 0, 0)
+        return SideOfLinked(None, 0, 0, 0)  # the whole directory has gone, and nobody knows when
 
 
 def _inode(name: str, dir_fd: int) -> int | None:

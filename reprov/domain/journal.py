@@ -47,10 +47,11 @@ class JournalOp(NamedTuple):
 
 
 class Linked(NamedTuple):
-    """A file of the node that was linked into the staged tree, and its inode at that time."""
+    """A file of the node that was linked into the staged tree: which it was, and when it had been written to, at that time."""
 
     path: str
-    inode: int
+    identity: Identity
+    written_ns: int
 
 
 class DirectoryChange(NamedTuple):
@@ -149,7 +150,7 @@ class Journal:
             "transaction": self.transaction,
             "volumes": self.volumes,
             "ops": [[entry.op.kind, entry.op.path, entry.op.volume, *entry.new, *entry.old] for entry in self.ops],
-            "linked": self.linked,
+            "linked": [[item.path, *item.identity, item.written_ns] for item in self.linked],
             "rebuilt": self.rebuilt,
             "directories": [[item.path, _metadata(item.before), _metadata(item.after)] for item in self.directories],
             "written": self.written,
@@ -172,7 +173,7 @@ class Journal:
                     JournalOp(Op(OpKind(kind), path, volume), Identity(new, new_birth), Identity(old, old_birth))
                     for kind, path, volume, new, new_birth, old, old_birth in fields["ops"]
                 ),
-                linked=tuple(Linked(path, inode) for path, inode in fields["linked"]),
+                linked=tuple(Linked(path, Identity(inode, birth_ns), written_ns) for path, inode, birth_ns, written_ns in fields["linked"]),
                 rebuilt=tuple(fields["rebuilt"]),
                 directories=tuple(
                     DirectoryChange(path, _entry(path, before), _entry(path, after)) for path, before, after in fields["directories"]

@@ -144,7 +144,7 @@ def undo(
                 exchange.exchange(volumes, op)
         for op in _of_kind(journal, OpKind.CREATE):
             exchange.clear_live_placeholder(volumes, op)
-        kept.reconcile(volumes, journal, owned, newer_than_ns=exchange.prepared_at_ns(volumes, journal.volumes[0]))
+        kept.reconcile(volumes, journal, owned, undoes_ns=exchange.prepared_at_ns(volumes, journal.volumes[0]))
         for entry in journal.ops:
             if entry.op.kind in (OpKind.SWAP, OpKind.CREATE):
                 exchange.clear_marks(volumes, entry.op)

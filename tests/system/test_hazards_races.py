@@ -227,10 +227,13 @@ def test_what_the_node_writes_during_a_commit_that_is_undone_is_there_afterwards
 
 WRITTEN = (*(f"etc/node.d/{number}" for number in range(10)), *(f"opt/app/log/{number}.log" for number in range(10)))
 FLIPS = 25
+COARSE_CLOCK = 5  # CLOCK_REALTIME_COARSE of time.h: what files are stamped with
+# Every file once in two ticks: what changes twice within one, nobody can put in order.
+PAUSE_S = 2 * time.clock_getres(COARSE_CLOCK) / len(WRITTEN)
 
 
 class Writer:
-    """A process that changes files as fast as it can, by rename and in place in turn, and remembers what it was told is done."""
+    """A process that changes files all the time, by rename and in place in turn, and remembers what it was told is done."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -267,6 +270,7 @@ class Writer:
                 self._set(1, 1)
                 time.sleep(0.0005)
             self._set(1, 0)
+            time.sleep(PAUSE_S)
             step += 1
             number = step % len(WRITTEN)
             path = self._root / WRITTEN[number]

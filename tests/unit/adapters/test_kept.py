@@ -1,6 +1,7 @@
 """The node's own files beside the next tree: linked into it, let go again, on an ordinary directory."""
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from reprov.adapters.kept import link_kept, reconcile, release_all, release_old_side
 from reprov.adapters.volumes import Volumes, opened_volumes
 from reprov.domain.journal import Journal, Linked
-from reprov.domain.scan import volume_holding
+from reprov.domain.scan import CLOCK_TICK_NS, volume_holding
 from reprov.errors import ReprovError
 from reprov.workflows.owned import node_owns
 from tests.builders import a_dir, a_tree, owning
@@ -58,7 +59,7 @@ def test_what_is_the_nodes_is_one_file_in_both_trees(root: Root) -> None:
     assert [item.path for item in linked] == ["etc/hostname", "etc/keys/a", "etc/keys/deep/b"]
     for item in linked:
         assert (root.live / item.path).samefile(root.staged / item.path)
-        assert (root.live / item.path).stat().st_ino == item.inode
+        assert (root.live / item.path).stat().st_ino == item.identity.inode
     assert (root.staged / "etc/conf").read_text() == "new"
 
 
@@ -163,3 +164,38 @@ def test_what_changed_on_the_live_side_since_is_newer_and_stays(root: Root) -> N
     (root.live / "etc/new").rename(root.live / "etc/hostname")
     reconcile(root.volumes, journal_of(linked), OWNED)
     assert (root.live / "etc/hostname").read_text() == "after"
+
+
+def test_what_was_replaced_before_the_exchange_and_written_in_place_after_it_stays_as_written(root: Root) -> None:
+    """The live side has the file that was linked then, and whoever writes to it comes after whoever replaced it."""
+    linked = root.link(("etc/hostname",))
+    root.write(root.live, etc__new="before")
+    (root.live / "etc/new").rename(root.live / "etc/hostname")
+    root.exchange_etc()
+    wait_for_a_tick()
+    root.write(root.live, etc__hostname="after")
+    reconcile(root.volumes, journal_of(linked), OWNED)
+    assert (root.live / "etc/hostname").read_text() == "after"
+
+
+@pytest.mark.parametrize("in_place", [True, False], ids=["in place", "by replacing it"])
+def test_what_was_written_after_the_exchange_lives_through_an_undo_of_it(root: Root, in_place: bool) -> None:
+    linked = root.link(("etc/hostname",))
+    root.write(root.live, etc__new="before")
+    (root.live / "etc/new").rename(root.live / "etc/hostname")
+    root.exchange_etc()
+    wait_for_a_tick()
+    if in_place:
+        root.write(root.live, etc__hostname="after")
+    else:
+        reconcile(root.volumes, journal_of(linked), OWNED)
+        root.write(root.live, etc__new="after")
+        (root.live / "etc/new").rename(root.live / "etc/hostname")
+    root.exchange_etc()
+    reconcile(root.volumes, journal_of(linked), OWNED, undoes_ns=0)
+    assert (root.live / "etc/hostname").read_text() == "after"
+
+
+def wait_for_a_tick() -> None:
+    """Files are stamped with a clock that stands still in between."""
+    time.sleep(2 * CLOCK_TICK_NS / 1e9)

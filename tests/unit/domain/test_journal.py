@@ -130,7 +130,7 @@ DIRECTORIES = st.builds(
         st.text(max_size=5),
         st.lists(PATHS, max_size=2).map(tuple),
         st.lists(st.builds(JournalOp, st.builds(Op, st.sampled_from(OpKind), PATHS, PATHS), IDENTITIES, IDENTITIES), max_size=3).map(tuple),
-        st.lists(st.builds(Linked, PATHS, NUMBERS), max_size=2).map(tuple),
+        st.lists(st.builds(Linked, PATHS, IDENTITIES, NUMBERS), max_size=2).map(tuple),
         st.lists(PATHS, max_size=2).map(tuple),
         st.lists(DIRECTORIES, max_size=2).map(tuple),
     )
