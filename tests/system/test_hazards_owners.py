@@ -2,8 +2,6 @@
 
 import importlib
 import os
-import random
-import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,7 +32,6 @@ pytestmark = [
     pytest.mark.needs("mkfs.ext4", "mkfs.xfs", "mkfs.btrfs", "mount", "rsync"),
 ]
 
-SEED = 20261121
 TOPS = ("etc/node.d", "etc/ssh", "opt/app/data", "var/lib/node", "unknown")
 """What is the node's: rebuilt in /etc, carried in /opt, never moved in /var and /."""
 
@@ -126,37 +123,16 @@ def add_owner_changes(patched: pytest.MonkeyPatch, instants: Instants) -> None:
         instants.add(patched, module, name)
 
 
-def dying(disk: Disk, instant: int, verb: str = "upgrade") -> int:
-    """Run a verb in a process that dies at an instant: an exchange, a state write, a change of owner, mode or attribute."""
+def dying(disk: Disk, instant: int) -> int:
+    """Upgrade in a process that dies at an instant: an exchange, a state write, a change of owner, mode or attribute."""
 
     def run() -> int:
         with pytest.MonkeyPatch.context() as patched:
             instants = Instants(patched, lambda number: die() if number == instant else None)
             add_owner_changes(patched, instants)
-            return disk.node.run("recover").status if verb == "recover" else upgraded(disk)
+            return upgraded(disk)
 
     return in_child(run)
-
-
-def test_after_a_kill_at_every_instant_recovery_makes_it_the_old_or_the_new_node(lab: Lab, trees: tuple[Snapshot, Snapshot]) -> None:
-    """The recovery is killed once, too."""
-    chance = random.Random(SEED)
-    with a_node(lab) as disk:
-        with pytest.MonkeyPatch.context() as patched:
-            instants = Instants(patched, lambda number: None)
-            add_owner_changes(patched, instants)
-            assert upgraded(disk) == 0
-            total = instants.count
-    which = []
-    # The last ones come after the seal, and a sample of forty may miss them.
-    for instant in sorted({*chance.sample(range(1, total), 40), *range(total - 3, total)}):
-        with a_node(lab) as disk:
-            assert dying(disk, instant) == -signal.SIGKILL
-            dying(disk, chance.randrange(1, 40), "recover")
-            ran = disk.node.run("recover")
-            assert ran.status == 0, f"instant {instant} (seed {SEED}): {ran.stderr}"
-            which.append(assert_old_or_new(look(disk), *trees, f"instant {instant} (seed {SEED})"))
-    assert set(which) == {"old", "new"}
 
 
 @pytest.mark.parametrize("noisy", [False, True], ids=["nobody else syncs", "somebody syncs all the time"])
