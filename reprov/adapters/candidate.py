@@ -1,12 +1,14 @@
 """Looking at a tree that is to be published: is it at rest, is it a root, of which family and machine?"""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from reprov.adapters import kernel
 from reprov.adapters.files import opened_directory
 from reprov.adapters.package_database import read_text
 from reprov.domain.entry import show
+from reprov.domain.hop_fragment import HopFragment
 from reprov.domain.manifest import Manifest
 from reprov.domain.mounts import parse_mountinfo
 from reprov.domain.pristine import identity_in
@@ -32,6 +34,16 @@ def check_before_scan(tree: Path, store: Path) -> None:
         raise Refused(f"{tree}: something is mounted on {', '.join(inside)}", hint="unmount it first")
     if not (tree / "usr").is_dir() or not (tree / "etc").is_dir():
         raise Refused(f"{tree} is not the root of a node (no usr/ or no etc/ in it)")
+
+
+def check_interpreters(tree: Path, manifest: Manifest, scripts: Iterable[HopFragment]) -> None:
+    """Raises `InvalidInput` for the script of a hop that nothing in the tree can run: else each node would find out after its commit."""
+    for script in scripts:
+        interpreter = script.step.interpreter[0]
+        if real_path(manifest.entries, interpreter.lstrip("/")) is None:
+            raise InvalidInput(
+                f"{script.path}:1: {interpreter} is not in {tree}", hint="put it into the tree, or change the first line of the script"
+            )
 
 
 def check_scanned(tree: Path, manifest: Manifest) -> None:

@@ -10,7 +10,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from reprov.adapters.files import opened_directory
-from reprov.domain.edeploy import ADD_ONLY, EXCLUDE, METADATA, SCRIPTS, HopFiles, HopName, SiteFile, Text
+from reprov.domain.edeploy import SiteFile
+from reprov.domain.edeploy_hop import ADD_ONLY, EXCLUDE, METADATA, HopFiles, HopName, Text
+from reprov.domain.hop_fragment import HopPlace
 from reprov.errors import InvalidInput, Refused
 
 _NAME_HOPS = "name the hops that you want: --from V --role R --to V"
@@ -34,14 +36,16 @@ def read_hop(top: Path, name: HopName) -> HopFiles:
 
     Raises `InvalidInput` when there is no such hop, for a symbolic link in it, and for a list or script that is no regular file.
     """
-    known = (EXCLUDE, ADD_ONLY, *SCRIPTS)
+    known = (EXCLUDE, ADD_ONLY, *HopPlace)
     found = {file: _read(top, f"{name.folder}/{file}") for file in known}
     unknown = tuple(file for file in _names(top, name.folder) if file not in known)
     for file in unknown:
         if (top / name.folder / file).is_symlink():
             raise _linked(f"{name.folder}/{file}")
-    pre, post = (found[kind] or _read(top, f"{name.scripts_in_role}/{kind}") for kind in SCRIPTS)
-    return HopFiles(name, found[EXCLUDE], found[ADD_ONLY], pre, post, unknown)
+    in_role = {place: _read(top, f"{name.scripts_in_role}/{place}") for place in HopPlace}
+    pre, post = (found[place] or in_role[place] for place in HopPlace)
+    replaced = tuple(text.source for place, text in in_role.items() if text and found[place])
+    return HopFiles(name, found[EXCLUDE], found[ADD_ONLY], pre, post, unknown, replaced)
 
 
 def read_text(top: Path, name: str) -> str | None:
@@ -139,6 +143,8 @@ def _descend(top: Path, name: str, stack: contextlib.ExitStack) -> int | None:
             fd = stack.enter_context(opened_directory(part, dir_fd=fd))
         except FileNotFoundError:
             return None
+        except PermissionError as error:
+            raise InvalidInput(f"{'/'.join(done)}: cannot be read ({error.strerror})") from None
         except NotADirectoryError:  # what Linux says of a link, too, when a directory is asked for
             linked = stat.S_ISLNK(os.stat(part, dir_fd=fd, follow_symlinks=False).st_mode)
             raise _linked("/".join(done)) if linked else InvalidInput(f"{'/'.join(done)}: not a directory") from None

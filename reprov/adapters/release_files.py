@@ -8,6 +8,7 @@ from pathlib import Path
 from reprov.adapters.library import Library
 from reprov.domain.check import CHECKS_FOLDER
 from reprov.domain.fragment import FRAGMENT_SUFFIX, FRAGMENTS_FOLDER, Fragment
+from reprov.domain.hop_fragment import HopFragment, released_path
 from reprov.domain.manifest import Manifest
 from reprov.domain.ownership import Ownership
 from reprov.domain.rules import RuleList
@@ -32,31 +33,43 @@ def read_lists(library: Library, concerns: Sequence[str]) -> dict[str, bytes]:
         kinds = [kind for kind in _FOLDERS if f"{concern}.{kind}" in known]
         for kind in kinds or ["exclude"]:  # none: to find that one says what there is
             name = f"{concern}.{kind}"
-            source = library.find("excludes", name)
-            try:
-                text = source.read_bytes()
-            except OSError as error:
-                raise InvalidInput(f"{source}: cannot be read ({error.strerror})") from None
-            RuleList.parse(text, str(source), text_merges=kind == "merge")
-            files[f"{_FOLDERS[kind]}/{number:02d}-{name}"] = text
+            files[f"{_FOLDERS[kind]}/{number:02d}-{name}"] = read_list(library.find("excludes", name))
     return files
+
+
+def known_concerns(library: Library) -> tuple[str, ...]:
+    """The concerns that the library has lists of."""
+    return tuple(dict.fromkeys(name.rpartition(".")[0] for name in library.names("excludes") if "." in name))
+
+
+def read_list(source: Path) -> bytes:
+    """The text of one ownership list. Raises `InvalidInput` for one that is empty or cannot be read, and for a rule that is none."""
+    try:
+        text = source.read_bytes()
+    except OSError as error:
+        raise InvalidInput(f"{source}: cannot be read ({error.strerror})") from None
+    RuleList.parse(text, str(source), text_merges=source.suffix == ".merge")
+    return text
 
 
 def read_fragments(library: Library, names: Sequence[str]) -> tuple[Fragment, ...]:
     """The templates of a role's post-scripts. Raises `InvalidInput` for one that there is not, or that cannot be one."""
-    found = []
-    for name in names:
-        file = library.find(FRAGMENTS_FOLDER, f"{name}{FRAGMENT_SUFFIX}")
-        try:
-            found.append(Fragment(name, file.read_bytes().decode(), str(file)))
-        except (OSError, UnicodeDecodeError) as error:
-            raise InvalidInput(f"{file}: cannot be read ({error})") from None
-    return tuple(found)
+    return tuple(read_fragment(library.find(FRAGMENTS_FOLDER, f"{name}{FRAGMENT_SUFFIX}")) for name in names)
 
 
-def texts_of(fragments: Sequence[Fragment]) -> dict[str, bytes]:
-    """Templates by their names in a release, verbatim."""
-    return {f"{FRAGMENTS_FOLDER}/{fragment.name}{FRAGMENT_SUFFIX}": fragment.text.encode() for fragment in fragments}
+def read_fragment(file: Path) -> Fragment:
+    """One template of a post-script. Raises `InvalidInput` for what cannot be one."""
+    try:
+        return Fragment(file.name.removesuffix(FRAGMENT_SUFFIX), file.read_bytes().decode(), str(file))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{file}: cannot be read ({error})") from None
+
+
+def texts_of(fragments: Sequence[Fragment], hop_fragments: Sequence[HopFragment]) -> dict[str, bytes]:
+    """Templates, and scripts of single hops, by their names in a release, verbatim."""
+    templates = {f"{FRAGMENTS_FOLDER}/{fragment.name}{FRAGMENT_SUFFIX}": fragment.text.encode() for fragment in fragments}
+    scripts = {released_path(item.before, item.place): item.text.encode("utf-8", "surrogateescape") for item in hop_fragments}
+    return templates | scripts
 
 
 def read_checks(folder: Path, names: Sequence[str]) -> dict[str, bytes]:

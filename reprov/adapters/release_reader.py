@@ -25,6 +25,7 @@ from reprov.errors import InvalidInput, Refused
 if TYPE_CHECKING:  # of a role, its checks and its scripts a run knows that changes a node: `status` and `verify` do not
     from reprov.domain.check import Check
     from reprov.domain.fragment import Fragment
+    from reprov.domain.hop_fragment import HopFragment
     from reprov.domain.post_script import PostScript
     from reprov.domain.resolved_role import ResolvedRole
 
@@ -196,7 +197,7 @@ class ReleaseFiles:
         from reprov.domain.fragment import FRAGMENT_SUFFIX, FRAGMENTS_FOLDER, Fragment
 
         folder = f"{FRAGMENTS_FOLDER}/"
-        names = sorted(name for name in self.release.files if name.startswith(folder))
+        names = sorted(name for name in self.release.files if name.startswith(folder) and name.endswith(FRAGMENT_SUFFIX))
         return tuple(
             Fragment(
                 name.removeprefix(folder).removesuffix(FRAGMENT_SUFFIX),
@@ -205,6 +206,22 @@ class ReleaseFiles:
             )
             for name in names
         )
+
+    @property
+    def hop_fragments(self) -> "tuple[HopFragment, ...]":
+        """The scripts of single hops of the role that end here, by the version that they start from."""
+        from reprov.domain.fragment import FRAGMENTS_FOLDER
+        from reprov.domain.hop_fragment import HopFragment, HopPlace, released_path
+
+        after = self.release.id
+        folders = {name.split("/")[1] for name in self.release.files if name.startswith(f"{FRAGMENTS_FOLDER}/") and name.count("/") > 1}
+        found = []
+        for before in (ReleaseId.of(after.role, version) for version in sorted(folders)):
+            for place in HopPlace:
+                if (name := released_path(before, place)) in self.release.files:
+                    text = (self.directory / name).read_bytes().decode("utf-8", "surrogateescape")
+                    found.append(HopFragment(before, after, place, text))
+        return tuple(found)
 
     @property
     def checks(self) -> "tuple[Check, ...]":

@@ -36,10 +36,13 @@ def import_edeploy(
     a node's conf and ids.tables (beside it or in install/TO/). Without --from, --role and
     --to every hop is imported. Nothing of it is executed, and no symbolic link is followed.
 
+    The lists become a concern of the role, pre and post what runs on that very hop, once TO is
+    published with --library: after the exchange, pre before and post after the packages' scripts.
+
     \b
     reprov import-edeploy /var/lib/debootstrap --from D7-H.1.0 --role mysql --to D7-H.1.1 --output site
     """
-    from reprov.domain.edeploy import HopName
+    from reprov.domain.edeploy_hop import HopName
     from reprov.domain.entry import show
     from reprov.workflows import import_edeploy as workflow
 
@@ -54,13 +57,18 @@ def import_edeploy(
                 "hops": [{"role": hop.role, "from": hop.old.version, "to": hop.new.version} for hop in site.hops],
                 "files": [{"name": file.name, "origin": file.origin} for file in site.files],
                 "differences": site.differences,
+                "to_look_at": site.to_look_at,
                 "left_out": site.left_out,
             }
         )
         return
     click.echo(f"imported {', '.join(str(hop) for hop in site.hops)} into {output}")
     print_table(Table.of("FILE", "FROM", rows=[(file.name, file.origin) for file in site.files]))
-    for heading, lines in (("What reprov does otherwise than eDeploy:", site.differences), ("Left out:", site.left_out)):
+    for heading, lines in (
+        ("What reprov does otherwise than eDeploy:", site.differences),
+        ("Lines of the scripts to look at before they are published:", site.to_look_at),
+        ("Left out:", site.left_out),
+    ):
         if lines:
             click.echo(heading)
         for line in lines:

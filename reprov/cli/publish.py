@@ -81,11 +81,14 @@ def publish(
                 "size_bytes": published.size_bytes,
                 "new_bytes": published.new_bytes,
                 "compared_with": [base.version for base in published.hops],
+                "hop_scripts": [script.path for script in published.hop_scripts],
             }
         )
         return
     click.echo(f"published {published.release.id} (serial {published.release.serial})")
     size, new = human_size(published.size_bytes), human_size(published.new_bytes)
+    if published.hop_scripts:
+        click.echo(f"  with {', '.join(script.name for script in published.hop_scripts)}")
     click.echo(f"  {human_count(published.paths)} paths, {size}, of which {new} are new in the store")
 
 

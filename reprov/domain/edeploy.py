@@ -1,7 +1,7 @@
 """What eDeploy knew of an upgrade from one version of a role to the next, as a site directory of reprov's.
 
 `metadata/<from>/<role>/<to>/{exclude,add_only,pre,post}` on eDeploy's server becomes the concern `edeploy-<role>`, a role.yaml that
-names it, the scripts as they are, and edeploy.json that says which belongs to which hop.
+names it, the scripts as they are (`domain.hop_fragment`), and edeploy.json that says which belongs to which hop.
 """
 
 import json
@@ -11,79 +11,21 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from reprov.domain.edeploy_conf import Conf
+from reprov.domain.edeploy_hop import ADD_ONLY, EXCLUDE, IDS_NAME, HopFiles, HopName, Text, why_left_out
 from reprov.domain.edeploy_lists import Translation, translate
+from reprov.domain.edeploy_scripts import lines_to_look_at, not_as_edeploy
+from reprov.domain.hop_fragment import HopPlace, library_folder, library_path
 from reprov.domain.ids import IdTable, parse_ids_tables
-from reprov.domain.release import ReleaseId
+from reprov.domain.script_file import check_script
+from reprov.domain.step_end import WANTS_REBOOT
 from reprov.errors import InvalidInput
 
-METADATA = "metadata"
 CONF_NAME = "conf"
-IDS_NAME = "ids.tables"
-EXCLUDE, ADD_ONLY = "exclude", "add_only"
-SCRIPTS = ("pre", "post")
-REBOOT_STATUS = 100
-"""What a `post` exits with to say that it is done and a reboot is wanted; 0 is done, anything else a failure."""
 _FORMAT = 1
 _SOURCE_PORT = 8730
 _PARENT = "base"
 _FAMILY_OF_PREFIX = {"D": "debian", "U": "debian", "RH": "rpm", "C": "rpm", "F": "rpm"}
 """eDeploy's versions begin with the distribution: D7-H.1.0.0, RH7.0-J.1.3.0."""
-
-
-class HopName(NamedTuple):
-    """An upgrade of a role."""
-
-    old: ReleaseId
-    new: ReleaseId
-
-    @classmethod
-    def of(cls, old: str, role: str, new: str) -> "HopName":
-        """Check the names, which become path components. Raises `InvalidInput`."""
-        return cls(ReleaseId.of(role, old), ReleaseId.of(role, new))
-
-    @property
-    def role(self) -> str:
-        """The role that goes from one version to the other."""
-        return self.new.role
-
-    @property
-    def folder(self) -> str:
-        """Where eDeploy has its files."""
-        return f"{METADATA}/{self.old.version}/{self.role}/{self.new.version}"
-
-    @property
-    def ids_tables(self) -> str:
-        """Where the build of the new version left its table of ids."""
-        return f"install/{self.new.version}/{IDS_NAME}"
-
-    @property
-    def scripts_in_role(self) -> str:
-        """Where a role tree brings scripts of its own, which those of `folder` replace one by one."""
-        return f"install/{self.new.version}/{self.role}/var/lib/edeploy/{self.new.version}"
-
-    def __str__(self) -> str:
-        return f"{self.role} {self.old.version} to {self.new.version}"
-
-
-class Text(NamedTuple):
-    """A file of eDeploy's and where it is, below the imported directory."""
-
-    source: str
-    content: bytes
-    executable: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class HopFiles:
-    """What was found of one hop."""
-
-    name: HopName
-    exclude: Text | None
-    add_only: Text | None
-    pre: Text | None
-    post: Text | None
-    unknown: tuple[str, ...]
-    """Names in the folder that eDeploy gives no meaning."""
 
 
 class SiteFile(NamedTuple):
@@ -103,7 +45,9 @@ class Site:
     hops: tuple[HopName, ...]
     files: tuple[SiteFile, ...]
     differences: tuple[str, ...]
-    """What reprov does otherwise than eDeploy with these lists."""
+    """What reprov does otherwise than eDeploy with these lists and scripts."""
+    to_look_at: tuple[str, ...]
+    """Lines of the scripts that count on what reprov does not give them."""
     left_out: tuple[str, ...]
     """What is not imported, and why."""
 
@@ -140,19 +84,26 @@ def site_of(
 
     `unknown` are names elsewhere in the imported directory that were not read.
 
-    Raises `InvalidInput` where eDeploy refuses the upgrade (no exclude, no or an empty add_only), for a list that rsync cannot read, and
-    for hops of one role whose lists are not the same: a release has one set of lists.
+    Raises `InvalidInput` where eDeploy refuses the upgrade (no exclude, no or an empty add_only), for a list that rsync cannot read, for
+    a file that is no script, and for hops of one role whose lists are not the same: a release has one set of lists.
     """
     translated = {hop.name: _translated(hop) for hop in hops}
     firsts = _one_for_each_role(hops)
     files = [file for hop in firsts for file in _list_files(hop, translated[hop.name])]
     files += [file for hop in firsts if hop.name.role != _PARENT for file in (_role_file(hop.name),)]
-    files += [_script_file(hop.name, kind, text) for hop in hops for kind, text in _scripts(hop)]
+    files += [_script_file(hop.name, place, text) for hop in hops for place, text in hop.scripts.items()]
     if ids:
         files.append(SiteFile(f"ids/{ids[0]}.yaml", ids[1].render().encode(), 0o644, IDS_NAME))
     files.append(SiteFile("edeploy.json", _record(hops, conf), 0o644, "what belongs to which hop" + (", and conf" if conf else "")))
     differences = dict.fromkeys(said.text for hop in firsts for said in translated[hop.name].differences)
-    return Site(tuple(hop.name for hop in hops), tuple(files), tuple(differences), tuple(_left_out(hops, conf, unknown)))
+    places = {place for hop in hops for place in hop.scripts}
+    return Site(
+        hops=tuple(hop.name for hop in hops),
+        files=tuple(files),
+        differences=(*differences, *not_as_edeploy(places)),
+        to_look_at=tuple(_to_look_at(hops)),
+        left_out=tuple(_left_out(hops, conf, unknown)),
+    )
 
 
 def _translated(hop: HopFiles) -> Translation:
@@ -198,25 +149,22 @@ def _role_file(hop: HopName) -> SiteFile:
 # The role {hop.role} with the lists that eDeploy used for it. Its packages are still to be named.
 # These lists are tried first, then those of {_PARENT}. For eDeploy's own lists and no others, publish the tree that eDeploy built:
 #   reprov publish --tree DIR --role {hop.role} --version {hop.new.version} --lists {concern_of(hop.role)} --library THIS_DIRECTORY
+# What eDeploy ran on a hop is in {library_folder(hop.role)}/FROM/TO/, and goes into the release TO when that is published.
 extends: {_PARENT}
 excludes: [{concern_of(hop.role)}]
 """
     return SiteFile(f"roles/{hop.role}/role.yaml", text.encode(), 0o644, "names the lists")
 
 
-def _scripts(hop: HopFiles) -> Iterable[tuple[str, Text]]:
-    """Those that eDeploy would run: it leaves out what is not executable."""
-    for kind, text in zip(SCRIPTS, (hop.pre, hop.post), strict=True):
-        if text is not None and text.executable:
-            yield kind, text
+def _script_file(hop: HopName, place: HopPlace, text: Text) -> SiteFile:
+    check_script(text.content.decode("utf-8", "surrogateescape"), text.source)
+    return SiteFile(library_path(hop.old, hop.new, place), text.content, 0o755, text.source)
 
 
-def _script_name(hop: HopName, kind: str) -> str:
-    return f"post-scripts/{concern_of(hop.role)}-{hop.old.version}-to-{hop.new.version}.{kind}"
-
-
-def _script_file(hop: HopName, kind: str, text: Text) -> SiteFile:
-    return SiteFile(_script_name(hop, kind), text.content, 0o755, text.source)
+def _to_look_at(hops: Iterable[HopFiles]) -> Iterable[str]:
+    for hop in hops:
+        for place, text in hop.scripts.items():
+            yield from lines_to_look_at(place, text.content, text.source, hop.unknown)
 
 
 def _record(hops: Sequence[HopFiles], conf: Conf | None) -> bytes:
@@ -226,8 +174,8 @@ def _record(hops: Sequence[HopFiles], conf: Conf | None) -> bytes:
             "from": hop.name.old.version,
             "to": hop.name.new.version,
             "lists": [concern_of(hop.name.role)],
-            **{kind: _script_name(hop.name, kind) for kind, _ in _scripts(hop)},
-            "reboot_status": REBOOT_STATUS,
+            **{place: library_path(*hop.name, place) for place in hop.scripts},
+            "reboot_status": WANTS_REBOOT,
         }
         for hop in hops
     ]
@@ -246,11 +194,11 @@ def _left_out(hops: Sequence[HopFiles], conf: Conf | None, unknown: Iterable[str
     yield from (f"{name}: eDeploy knows no such file" for name in unknown)
     for hop in hops:
         for name in hop.unknown:
-            used = ": eDeploy gives it no meaning, but runs pre and post in that directory, where they may use it"
-            yield f"{hop.name.folder}/{name}{used}"
+            yield f"{hop.name.folder}/{name}: eDeploy gives it no meaning; a script of the hop that uses it is named above"
         for text in (hop.pre, hop.post):
-            if text is not None and not text.executable:
-                yield f"{text.source}: not executable, so eDeploy does not run it"
+            if text is not None and (why := why_left_out(text)):
+                yield f"{text.source}: {why}"
+        yield from (f"{name}: eDeploy replaces it by {hop.name.folder}/{name.rpartition('/')[2]}" for name in hop.replaced)
     if any(hop.name.role == _PARENT for hop in hops):
         yield f"roles/{_PARENT}/role.yaml: not written, because reprov's own {_PARENT} has that name"
     yield from (f"{place}: no variable of eDeploy's" for place in (conf.unknown if conf else ()))

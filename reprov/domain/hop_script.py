@@ -1,4 +1,4 @@
-"""The post-script of a hop, put together: what the packages bring, the role's fragments, and work that changed paths ask for.
+"""The post-script of a hop, put together: what the packages bring, the fragments of role and hop, and work that changed paths ask for.
 
 The one place that knows which family makes which steps.
 """
@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from reprov.domain import post_script_debian, post_script_rpm
 from reprov.domain.debian_package import DebianTree
 from reprov.domain.fragment import Fragment
+from reprov.domain.hop_fragment import HopFragment, HopPlace
 from reprov.domain.known_work import works_of_paths
 from reprov.domain.packages import Package, PackageSet, difference
 from reprov.domain.post_script import PostScript, Step, Work, WorkKind
@@ -25,15 +26,20 @@ def post_script_between(
     new: PackageTree,
     changed_paths: Collection[str],
     fragments: Iterable[Fragment],
+    hop_fragments: Iterable[HopFragment],
 ) -> PostScript:
     """What runs after the commit of this hop. `changed_paths` are those that come, go or say something else (relative).
+
+    Of `hop_fragments`, those of this very hop are in it.
 
     Raises `InvalidInput` for a fragment that cannot be rendered.
     """
     steps, works = _scripts(old, new, changed_paths)
     changes = difference(_as_set(old), _as_set(new), None)
     own = [fragment.render(before, after, changes) for fragment in sorted(fragments, key=lambda fragment: fragment.place)]
-    return PostScript(before, after, (*steps, *own), _once((*works, *works_of_paths(changed_paths))))
+    of_hop = {fragment.place: (fragment.step,) for fragment in hop_fragments if (fragment.before, fragment.after) == (before, after)}
+    steps = (*of_hop.get(HopPlace.PRE, ()), *steps, *own, *of_hop.get(HopPlace.POST, ()))
+    return PostScript(before, after, steps, _once((*works, *works_of_paths(changed_paths))))
 
 
 def _scripts(old: PackageTree, new: PackageTree, changed_paths: Collection[str]) -> tuple[Sequence[Step], Sequence[Work]]:

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from reprov.adapters.edeploy import find_hops, read_hop, read_text, write_site
-from reprov.domain.edeploy import CONF_NAME, IDS_NAME, METADATA, HopName, Site, family_of, ids_of, site_of
+from reprov.domain.edeploy import CONF_NAME, Site, family_of, ids_of, site_of
 from reprov.domain.edeploy_conf import Conf
+from reprov.domain.edeploy_hop import IDS_NAME, METADATA, HopName
 from reprov.errors import InvalidInput
 
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from reprov.adapters.edeploy_node import release_by_edeploy
 from reprov.adapters.node_state import NodeState
 from reprov.adapters.package_tree import read_package_tree, read_staged_tree
 from reprov.adapters.release_reader import ReleaseFiles
@@ -20,7 +21,7 @@ def post_script_of(root: Path, ready: Prepared, volumes: Volumes) -> PostScript:
     live tree is still the old one.
 
     It is the published one when the node is at a release that the target knows, with the very packages of that release. Raises
-    `InvalidInput` for a package database, or a fragment of the role, that cannot be read.
+    `InvalidInput` for a package database, a fragment, or what eDeploy has left on the node, that cannot be read.
     """
     installed = ready.installed
     # The files lie there since the release is kept; the rest of what is known of it has been read before.
@@ -32,8 +33,11 @@ def post_script_of(root: Path, ready: Prepared, volumes: Volumes) -> PostScript:
     old = read_package_tree(root)
     new = read_staged_tree(volumes, ready.target.manifest.entries, str(target.release.id))
     changed = {change.path for change in ready.plan.comparison.changes if change.action is not Action.METADATA}
+    of_hops = target.hop_fragments
     before = installed.release.id if installed else None
-    return post_script_between(before, target.release.id, old, new, changed, target.fragments)
+    if before is None and of_hops:
+        before = release_by_edeploy(root)
+    return post_script_between(before, target.release.id, old, new, changed, target.fragments, of_hops)
 
 
 def _has_its_packages(installed: ReleaseFiles, seen: Scan) -> bool:

@@ -1,12 +1,14 @@
 """A tree becomes a release: looked at, hashed, laid down in the store, and there with one rename."""
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from reprov.adapters import candidate as look
 from reprov.adapters import pristine_archive, release_files
 from reprov.adapters.files import opened_directory, scan_tree
+from reprov.adapters.hop_fragments import read_hop_fragments
 from reprov.adapters.labels import read_contexts
 from reprov.adapters.library import Library
 from reprov.adapters.package_database import read_packages
@@ -21,6 +23,7 @@ from reprov.domain.alternatives import ADMIN_DIRECTORY
 from reprov.domain.entry import Kind, parent_of, show
 from reprov.domain.file_contexts import FileContexts
 from reprov.domain.fragment import Fragment
+from reprov.domain.hop_fragment import HopFragment
 from reprov.domain.hop_script import PackageTree, post_script_between
 from reprov.domain.labels import label_entries
 from reprov.domain.manifest import Manifest
@@ -62,6 +65,8 @@ class Published:
     """Content that the store did not have."""
     hops: tuple[ReleaseId, ...]
     """The releases that it was compared with."""
+    hop_scripts: tuple[HopFragment, ...]
+    """What runs on single hops that lead to it."""
 
 
 def built(root: Path, release: ReleaseId) -> Candidate:
@@ -84,6 +89,7 @@ def publish(root: Path, library: Path | None, candidate: Candidate, monitor: Mon
     fragments = release_files.read_fragments(Library.default(library), candidate.role.post_scripts if candidate.role else ())
     for fragment in fragments:
         fragment.render(None, candidate.id, ())  # a mistake in it is to show now, not with the first hop
+    hop_fragments = read_hop_fragments(Library.default(library), candidate.id)
     ownership = release_files.ownership_of(lists)
     look.check_before_scan(candidate.tree, root)
     store = Store.created(root)
@@ -94,6 +100,7 @@ def publish(root: Path, library: Path | None, candidate: Candidate, monitor: Mon
         with phase(monitor, "scan", f"hashing {candidate.tree}") as progress:
             manifest = scan_tree(candidate.tree, progress=progress)
         look.check_scanned(candidate.tree, manifest)
+        look.check_interpreters(candidate.tree, manifest, hop_fragments)
         family = candidate.role.family if candidate.role else look.family(candidate.tree, manifest)
         machine = look.machine(candidate.tree, manifest)
         packages = read_packages(candidate.tree, family, manifest, monitor)
@@ -104,19 +111,20 @@ def publish(root: Path, library: Path | None, candidate: Candidate, monitor: Mon
         placed = _place(store, candidate, manifest, monitor)  # without labels: the server's own policy is another one
         manifest = Manifest(label_entries(manifest.entries, contexts)) if contexts else manifest
         earlier = store.releases(candidate.id.role)
+        _note_hops_from_elsewhere(hop_fragments, earlier, monitor)
         files = {
             MANIFEST_NAME: release_files.compress(manifest),
             PACKAGES_NAME: packages.to_json().encode(),
             pristine_archive.NAME: pristine,
             **lists,
-            **release_files.texts_of(fragments),
+            **release_files.texts_of(fragments, hop_fragments),
         }
         if candidate.role:
             files[layout.ROLE_NAME] = candidate.role.to_json().encode()
             files |= release_files.read_checks(candidate.tree.parent, candidate.role.checks)
         if contexts:
             files[CONTEXTS_NAME] = contexts.render().encode("utf-8", "surrogateescape")
-        hops = _hops(store, layout.hop_bases(earlier), _New(candidate.id, manifest, packages, scripts, fragments), monitor)
+        hops = _hops(store, layout.hop_bases(earlier), _New(candidate.id, manifest, packages, scripts, fragments, hop_fragments), monitor)
         files |= hops.posts
         release = Release(
             id=candidate.id,
@@ -132,7 +140,7 @@ def publish(root: Path, library: Path | None, candidate: Candidate, monitor: Mon
         _seal(store, release, placed, monitor)
         if candidate.role:
             store.discard_build(candidate.id)
-    return Published(release, len(manifest.entries), hop.content_bytes(manifest), placed.new_bytes, hops.bases)
+    return Published(release, len(manifest.entries), hop.content_bytes(manifest), placed.new_bytes, hops.bases, hop_fragments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +152,7 @@ class _New:
     packages: PackageSet
     scripts: PackageTree
     fragments: tuple[Fragment, ...]
+    hop_fragments: tuple[HopFragment, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +195,16 @@ def _note_foreign_database(manifest: Manifest, ownership: Ownership, monitor: Mo
             )
 
 
+def _note_hops_from_elsewhere(hop_fragments: tuple[HopFragment, ...], earlier: Iterable[Release], monitor: Monitor) -> None:
+    """A version that nobody published may be a mistake in a name, or what eDeploy's nodes have."""
+    published = {release.id for release in earlier}
+    for before in dict.fromkeys(fragment.before for fragment in hop_fragments if fragment.before not in published):
+        names = " and ".join(fragment.name for fragment in hop_fragments if fragment.before == before)
+        monitor.emit(
+            Note(f"{before} is not in the store: {names} can run only on a node that eDeploy left at it (/var/lib/edeploy/conf says so)")
+        )
+
+
 def _pack_merged(tree: Path, manifest: Manifest, ownership: Ownership) -> bytes:
     """The content of every file that a node may have to merge."""
     merged = [
@@ -215,7 +234,7 @@ def _hops(store: Store, bases: tuple[Release, ...], new: _New, monitor: Monitor)
             hops.files[f"{layout.HOPS}/{base.version}/packages.diff"] = change.packages_diff().encode()
             hops.files[f"{layout.HOPS}/{base.version}/changed.list"] = change.changed_list().encode("ascii")
             old = read_package_tree(store.tree(base))
-            post = post_script_between(base, new.id, old, new.scripts, change.contents, new.fragments)
+            post = post_script_between(base, new.id, old, new.scripts, change.contents, new.fragments, new.hop_fragments)
             hops.posts[layout.post_path(base)] = to_text(post).encode("utf-8", "surrogateescape")
             progress.advance(files=len(change.paths))
     return hops

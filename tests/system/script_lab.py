@@ -23,6 +23,9 @@ TOOLS = (
 STUBS = ("systemctl", "reboot", "ldconfig", "update-ca-certificates", "invoke-rc.d")
 """Programs of the trees that say that they ran: what must not run, and what is to run once."""
 OLD, NEW = "1.0", "1.1"
+STATUS = "Package: {0}\nStatus: install ok installed\nArchitecture: all\nVersion: {1}\n\n"
+LOGS = '#!/bin/sh\necho "$DPKG_MAINTSCRIPT_PACKAGE.$DPKG_MAINTSCRIPT_NAME $*" >> /var/lib/calls\n'
+"""The script of a package that writes down how it was called."""
 
 
 @cache
@@ -58,9 +61,21 @@ def make_tree(folder: Path, version: str) -> Tree:
     for name in ("proc", "sys", "dev", "run", "var/lib/site"):
         tree.directory(name)
     tree.directory("tmp", mode=0o1777)
+    tree.file("usr/sbin/reprov", "#!/bin/sh\nexit 1\n", mode=0o755)  # nobody hands over to it: the tree does not run
     for name in STUBS:
         tree.file(f"usr/sbin/{name}", f'#!/bin/sh\necho "{name} $*" >> /var/lib/ran\n', mode=0o755)
     tree.file("usr/share/what", f"what {version} has\n").file("etc/released", f"{version}\n")
+    return tree
+
+
+def make_release(folder: Path, version: str, packages: dict[str, str], scripts: dict[str, str]) -> Tree:
+    """A tree that can run scripts, with these packages and files in info/."""
+    tree = make_tree(folder, version)
+    tree.file("var/lib/dpkg/status", "".join(STATUS.format(*package) for package in packages.items()))
+    for name in packages:
+        tree.file(f"var/lib/dpkg/info/{name}.list", "/.\n")
+    for name, text in scripts.items():
+        tree.file(f"var/lib/dpkg/info/{name}", text, mode=0o755)
     return tree
 
 

@@ -13,28 +13,14 @@ from reprov.domain.resolved_role import ResolvedRole
 from tests.conftest import Ran
 from tests.system.filesystems import Filesystems
 from tests.system.node import Node, Run, Store
-from tests.system.script_lab import NEW, OLD, make_tree
-from tests.system.trees import ADD_ONLY, EXCLUDE, Tree, make_library
+from tests.system.script_lab import LOGS, NEW, OLD, make_release, make_tree
+from tests.system.trees import ADD_ONLY, EXCLUDE, make_library
 
 pytestmark = [
     pytest.mark.system,
     pytest.mark.commands,
     pytest.mark.needs("mkfs.ext4", "mount", "rsync", "setpriv", "setsid", "bash", "dash"),
 ]
-
-STATUS = "Package: {0}\nStatus: install ok installed\nArchitecture: all\nVersion: {1}\n\n"
-LOGS = '#!/bin/sh\necho "$DPKG_MAINTSCRIPT_PACKAGE.$DPKG_MAINTSCRIPT_NAME $*" >> /var/lib/calls\n'
-
-
-def make_release(folder: Path, version: str, packages: dict[str, str], scripts: dict[str, str]) -> Tree:
-    """A tree that can run scripts, with these packages and files in info/."""
-    tree = make_tree(folder, version)
-    tree.file("var/lib/dpkg/status", "".join(STATUS.format(*package) for package in packages.items()))
-    for name in packages:
-        tree.file(f"var/lib/dpkg/info/{name}.list", "/.\n")
-    for name, text in scripts.items():
-        tree.file(f"var/lib/dpkg/info/{name}", text, mode=0o755)
-    return tree
 
 
 def publish(store: Store, folder: Path) -> None:

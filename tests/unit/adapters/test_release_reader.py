@@ -9,6 +9,7 @@ import pytest
 from reprov.adapters.release_reader import ReleaseFiles
 from reprov.domain.check import Check, CheckKind
 from reprov.domain.fragment import Fragment
+from reprov.domain.hop_fragment import HopFragment, HopPlace
 from reprov.domain.manifest import Manifest
 from reprov.domain.ownership import Owner
 from reprov.domain.packages import Package, PackageSet
@@ -194,6 +195,17 @@ def test_a_link_in_the_place_of_a_post_script_is_refused(tmp_path: Path) -> None
 def test_templates_of_post_scripts(tmp_path: Path) -> None:
     found = ReleaseFiles.load(publish(tmp_path, FILES | {"post-scripts/50-x.sh.j2": b"echo {{ after }}\n"}))
     assert found.fragments == (Fragment("50-x", "echo {{ after }}\n", "base 1.0: post-scripts/50-x.sh.j2"),)
+
+
+def test_scripts_of_hops_and_templates_are_told_apart(tmp_path: Path) -> None:
+    scripts = {"post-scripts/0.9/post": b"#!/bin/sh\n\xff\n", "post-scripts/0.8/pre": b"#!/bin/sh\n", "post-scripts/50-x.sh.j2": b""}
+    found = ReleaseFiles.load(publish(tmp_path, FILES | scripts))
+    after = ReleaseId("base", "1.0")
+    assert found.hop_fragments == (
+        HopFragment(ReleaseId("base", "0.8"), after, HopPlace.PRE, "#!/bin/sh\n"),
+        HopFragment(ReleaseId("base", "0.9"), after, HopPlace.POST, "#!/bin/sh\n\udcff\n"),
+    )
+    assert [fragment.name for fragment in found.fragments] == ["50-x"]
 
 
 def test_the_checks_of_a_role_in_their_order(tmp_path: Path) -> None:

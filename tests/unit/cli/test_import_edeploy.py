@@ -1,6 +1,7 @@
 """import-edeploy on a server's directory of a few files: what it writes, says and refuses."""
 
 import json
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,13 @@ def write(top: Path, name: str, text: str) -> Path:
     return path
 
 
+def a_socket(path: Path) -> Path:
+    """What nobody can open."""
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(str(path))
+    return path
+
+
 def files_in(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
@@ -35,7 +43,7 @@ def files_in(folder: Path) -> list[str]:
 def test_every_hop_is_imported_and_the_differences_are_said(server: Path, tmp_path: Path, reprov: Reprov) -> None:
     write(server, "conf", "VERS=D7-1\nROLE=mysql\n")
     write(server, "install/D7-2/ids.tables", "uids = {'mysql': (112, 120)}\ngids = {'mysql': (120, '')}\n")
-    write(server, "install/D7-2/mysql/var/lib/edeploy/D7-2/pre", "#!/bin/sh\n").chmod(0o755)
+    write(server, "install/D7-2/mysql/var/lib/edeploy/D7-2/pre", "#!/bin/sh\ngroupadd nova\n").chmod(0o755)
     write(server, f"{HOP}/README", "")
     (server / "metadata/.git").mkdir()
     ran = reprov("import-edeploy", server, "--output", tmp_path / "site")
@@ -45,31 +53,47 @@ def test_every_hop_is_imported_and_the_differences_are_said(server: Path, tmp_pa
         "excludes/edeploy-mysql.add-only",
         "excludes/edeploy-mysql.exclude",
         "ids/debian.yaml",
-        "post-scripts/edeploy-mysql-D7-1-to-D7-2.post",
-        "post-scripts/edeploy-mysql-D7-1-to-D7-2.pre",
+        "post-scripts/mysql/D7-1/D7-2/post",
+        "post-scripts/mysql/D7-1/D7-2/pre",
         "roles/mysql/role.yaml",
     ]
     lines = ran.stdout.splitlines()
     assert lines[0] == f"imported mysql D7-1 to D7-2 into {tmp_path / 'site'}"
     assert any(line.startswith(f"- {HOP}/exclude:1 (/var/log/): where this keeps a directory") for line in lines)
     assert any(line.endswith("install/D7-2/mysql/var/lib/edeploy/D7-2/pre") for line in lines)
-    assert lines[-2:] == [
+    assert lines[-5:] == [
+        "Lines of the scripts to look at before they are published:",
+        "- install/D7-2/mysql/var/lib/edeploy/D7-2/pre:2: groupadd nova: unless a list keeps /etc/passwd, the new tree's accounts are "
+        "there by then, and it may fail: ask first (getent), or take it out",
+        "Left out:",
         "- metadata/.git: eDeploy knows no such file",
-        f"- {HOP}/README: eDeploy gives it no meaning, but runs pre and post in that directory, where they may use it",
+        f"- {HOP}/README: eDeploy gives it no meaning; a script of the hop that uses it is named above",
     ]
 
 
+def test_of_two_posts_that_of_the_hop_counts_as_with_edeploy(server: Path, tmp_path: Path, reprov: Reprov) -> None:
+    of_role = "install/D7-2/mysql/var/lib/edeploy/D7-2/post"
+    write(server, of_role, "#!/bin/sh\necho of the role\n").chmod(0o755)
+    ran = reprov("import-edeploy", server, "--output", tmp_path / "site")
+    assert (ran.status, ran.stderr) == (0, "")
+    assert (tmp_path / "site/post-scripts/mysql/D7-1/D7-2/post").read_text() == "#!/bin/sh\nexit 100\n"
+    assert ran.stdout.endswith(f"Left out:\n- {of_role}: eDeploy replaces it by {HOP}/post\n")
+
+
 def test_json(server: Path, tmp_path: Path, reprov: Reprov) -> None:
+    write(server, f"{HOP}/post", "#!/bin/sh\necho $VERS; exit 100\n")
     answer = json.loads(reprov("import-edeploy", server, "--output", tmp_path / "site", "--json").stdout)
     assert answer["hops"] == [{"role": "mysql", "from": "D7-1", "to": "D7-2"}]
     assert [file["name"] for file in answer["files"]] == [
         "excludes/edeploy-mysql.exclude",
         "excludes/edeploy-mysql.add-only",
         "roles/mysql/role.yaml",
-        "post-scripts/edeploy-mysql-D7-1-to-D7-2.post",
+        "post-scripts/mysql/D7-1/D7-2/post",
         "edeploy.json",
     ]
-    assert len(answer["differences"]) == 3
+    assert len(answer["differences"]) == 5
+    not_set = "VERS is not set: eDeploy did not export it, and reprov does not know it"
+    assert answer["to_look_at"] == [f"{HOP}/post:2: echo $VERS; exit 100: {not_set}"]
     assert answer["left_out"] == []
 
 
@@ -101,6 +125,23 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "a further file that is a link": (
         lambda top: (top / HOP / "helper").symlink_to("post"),
         f"{HOP}/helper: a symbolic link, and an import follows none",
+    ),
+    "a post that leads out of the directory": (
+        lambda top: (top / HOP / "post").rename(top / "real").parent.joinpath(HOP, "post").symlink_to("/usr/bin/env"),
+        f"{HOP}/post: a symbolic link, and an import follows none",
+    ),
+    "a post that cannot be read": (
+        lambda top: a_socket(top / "s").rename(top / HOP / "post"),
+        f"{HOP}/post: cannot be read (No such device or address)",
+    ),
+    "a post without a first line": (
+        lambda top: write(top, f"{HOP}/post", "exit 0\n"),
+        f"{HOP}/post:1: not `#!` and the path of what runs the script",
+    ),
+    "a post that is a program": (lambda top: write(top, f"{HOP}/post", "\x7fELF\x02"), f"{HOP}/post: a program, not a script"),
+    "a post from Windows": (
+        lambda top: (top / HOP / "post").write_bytes(b"#!/bin/sh\nexit 0\r\n"),
+        f"{HOP}/post:2: the line ends with CR LF, and the CR would count as a part of it",
     ),
     "a version that is a link": (
         lambda top: (top / "metadata/D7-0").symlink_to("D7-1"),

@@ -4,13 +4,19 @@ import json
 
 import pytest
 
-from reprov.domain.edeploy import HopFiles, HopName, Site, Text, family_of, ids_of, site_of
+from reprov.domain.edeploy import Site, family_of, ids_of, site_of
 from reprov.domain.edeploy_conf import Conf
+from reprov.domain.edeploy_hop import HopFiles, HopName, Text
 from reprov.domain.role import RoleFile
 from reprov.errors import InvalidInput
 
 EXCLUDE, ADD_ONLY = b"/var/log/\n", b"+ /var/\n+ /var/**\n- *\n"
-SCRIPT = b"#!/bin/sh\necho ${#} {{ x }}\nexit 100\n"
+SCRIPT = b"#!/bin/sh\necho ${#} {{ x }} \xe9\nexit 100\n"
+GENERATED = b"#!/bin/sh\n\n# echo commands\nset -x\n\n"
+SCRIPTLET = (
+    b"# bash-4.2\n(\n# put the scriptlet in upgrade mode by passing 2 (package count is 2\n# during upgrades) as the first argument.\n"
+    b"set 2\n\ntrue\n)\n\n"
+)
 
 
 def a_hop(
@@ -23,10 +29,11 @@ def a_hop(
     pre: Text | None = None,
     post: Text | None = None,
     unknown: tuple[str, ...] = (),
+    replaced: tuple[str, ...] = (),
 ) -> HopFiles:
     name = HopName.of(old, role, new)
     lists = [None if text is None else Text(f"{name.folder}/{file}", text) for file, text in (("exclude", exclude), ("add_only", add_only))]
-    return HopFiles(name, lists[0], lists[1], pre, post, unknown)
+    return HopFiles(name, lists[0], lists[1], pre, post, unknown, replaced)
 
 
 def content(site: Site, name: str) -> bytes:
@@ -40,11 +47,11 @@ def test_a_hop_becomes_lists_a_role_scripts_and_a_record() -> None:
         ("excludes/edeploy-mysql.exclude", "0o644", "metadata/D7-1/mysql/D7-2/exclude"),
         ("excludes/edeploy-mysql.add-only", "0o644", "metadata/D7-1/mysql/D7-2/add_only"),
         ("roles/mysql/role.yaml", "0o644", "names the lists"),
-        ("post-scripts/edeploy-mysql-D7-1-to-D7-2.pre", "0o755", "m/pre"),
-        ("post-scripts/edeploy-mysql-D7-1-to-D7-2.post", "0o755", "m/post"),
+        ("post-scripts/mysql/D7-1/D7-2/pre", "0o755", "m/pre"),
+        ("post-scripts/mysql/D7-1/D7-2/post", "0o755", "m/post"),
         ("edeploy.json", "0o644", "what belongs to which hop"),
     ]
-    assert content(site, "post-scripts/edeploy-mysql-D7-1-to-D7-2.post") == SCRIPT
+    assert content(site, "post-scripts/mysql/D7-1/D7-2/post") == SCRIPT
     assert site.left_out == ()
 
 
@@ -60,7 +67,7 @@ def test_the_record_says_which_script_belongs_to_which_hop_and_where_the_node_wa
     assert json.loads(content(site, "edeploy.json")) == {
         "format": 1,
         "hops": [
-            {**hop, "from": "D7-1", "to": "D7-2", "post": "post-scripts/edeploy-mysql-D7-1-to-D7-2.post"},
+            {**hop, "from": "D7-1", "to": "D7-2", "post": "post-scripts/mysql/D7-1/D7-2/post"},
             {**hop, "from": "D7-2", "to": "D7-3"},
         ],
         "node": {
@@ -78,10 +85,53 @@ def test_what_is_left_out_is_named() -> None:
     assert [file.name for file in site.files] == ["excludes/edeploy-base.exclude", "excludes/edeploy-base.add-only", "edeploy.json"]
     assert site.left_out == (
         "metadata/README: eDeploy knows no such file",
-        "metadata/D7-1/base/D7-2/helper.sh: eDeploy gives it no meaning, but runs pre and post in that directory, where they may use it",
+        "metadata/D7-1/base/D7-2/helper.sh: eDeploy gives it no meaning; a script of the hop that uses it is named above",
         "m/post: not executable, so eDeploy does not run it",
         "roles/base/role.yaml: not written, because reprov's own base has that name",
         "conf:3: X: no variable of eDeploy's",
+    )
+
+
+@pytest.mark.parametrize(
+    ("script", "why"),
+    [
+        pytest.param(Text("m/post", SCRIPT), "not executable, so eDeploy does not run it", id="not executable"),
+        pytest.param(Text("m/post", b"\n", True), "empty, so there is nothing to run", id="empty"),
+        pytest.param(
+            Text("m/post", GENERATED + SCRIPTLET, True),
+            "eDeploy made it of the scripts of all packages; reprov makes its own, of those that change",
+            id="made at the build of the role",
+        ),
+    ],
+)
+def test_a_script_that_is_not_imported(script: Text, why: str) -> None:
+    site = site_of([a_hop(post=script)])
+    assert not any(file.name.startswith("post-scripts/") for file in site.files)
+    assert site.left_out == (f"m/post: {why}",)
+    assert not any("status 100" in said for said in site.differences)
+
+
+def test_a_script_of_the_role_that_the_hop_replaces_is_named() -> None:
+    site = site_of([a_hop(post=Text("m/post", SCRIPT, True), replaced=("install/D7-2/mysql/var/lib/edeploy/D7-2/post",))])
+    assert site.left_out == ("install/D7-2/mysql/var/lib/edeploy/D7-2/post: eDeploy replaces it by metadata/D7-1/mysql/D7-2/post",)
+
+
+def test_what_reprov_does_otherwise_with_scripts_is_said_once() -> None:
+    pre, post = Text("m/pre", SCRIPT, True), Text("m/post", SCRIPT, True)
+    said = site_of([a_hop(pre=pre, post=post), a_hop("D7-2", "D7-3", pre=pre, post=post)]).differences
+    beginnings = (
+        "pre: runs after the exchange, before the scripts of the packages",
+        "post: runs last, after the",
+        "a script may take 600 s",
+    )
+    assert [[text for text in said if text.startswith(beginning)] for beginning in beginnings] == [[text] for text in said[-3:]]
+
+
+def test_lines_of_scripts_to_look_at_are_named() -> None:
+    site = site_of([a_hop(pre=Text("m/pre", b"#!/bin/sh\n./helper.sh\n", True), unknown=("helper.sh",))])
+    assert site.to_look_at == (
+        "m/pre:2: ./helper.sh: eDeploy ran it in the folder of the hop, reprov runs it in /",
+        "m/pre:2: ./helper.sh: helper.sh is not imported: put what it does into this script",
     )
 
 
@@ -104,6 +154,11 @@ def test_what_is_left_out_is_named() -> None:
             id="an empty add_only",
         ),
         pytest.param([a_hop(exclude=b"")], "metadata/D7-1/mysql/D7-2/exclude: holds no rule", id="an exclude that would keep nothing"),
+        pytest.param(
+            [a_hop(post=Text("m/post", b"exit 0\n", True))],
+            "m/post:1: not `#!` and the path of what runs the script",
+            id="a script that only eDeploy's bash would run",
+        ),
         pytest.param(
             [a_hop(), a_hop("D7-2", "D7-3", exclude=b"/other\n")],
             "metadata/D7-2/mysql/D7-3/exclude: not the same as metadata/D7-1/mysql/D7-2/exclude, and a release has one set of lists",
