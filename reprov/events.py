@@ -4,10 +4,12 @@ An event is talk, never an answer: answers are return values, which `cli` prints
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import asdict, dataclass
+from dataclasses import fields as dataclass_fields
+from types import MappingProxyType
+from typing import Any, Final, Protocol
 
 EVENTS_FORMAT = 1
 _ADVANCE_INTERVAL_S = 0.2  # five times a second is as often as a person or a log can use
@@ -51,6 +53,22 @@ class Note:
 
 
 Event = PhaseStarted | PhaseAdvanced | PhaseEnded | Note
+_KINDS: Final = MappingProxyType({"phase_started": PhaseStarted, "phase_advanced": PhaseAdvanced, "phase_ended": PhaseEnded, "note": Note})
+_NAMES: Final = MappingProxyType({kind: name for name, kind in _KINDS.items()})
+
+
+def event_fields(event: Event) -> dict[str, Any]:
+    """An event as JSON, "event" being its name; the contract of `--events`."""
+    return {"event": _NAMES[type(event)], **asdict(event)}
+
+
+def event_of(fields: Mapping[str, Any]) -> Event | None:
+    """The event that `event_fields` made this of; None for what is none, or not one that is known here."""
+    kind = _KINDS.get(fields.get("event", ""))
+    try:
+        return kind(**{field.name: fields[field.name] for field in dataclass_fields(kind)}) if kind else None
+    except KeyError:
+        return None
 
 
 class Monitor(Protocol):

@@ -40,16 +40,11 @@ def ssh_listeners() -> tuple[Listener, ...]:
     for table, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
         with suppress(OSError):
             for line in (_PROC / "net" / table).read_text().splitlines()[1:]:
-                (
-                    _,
-                    local,
-                    _,
-                    state,
-                    *_,
-                ) = words = line.split()
+                words = line.split()
+                local, state, inode = words[1], words[3], words[9]
                 address, port = local.split(":")
                 # Of systemd's sockets only this one: to connect to any other would start what waits behind it.
-                if state == _LISTENS and (words[9] in of_sshd or (words[9] in of_systemd and int(port, 16) == _SSH_PORT)):
+                if state == _LISTENS and (inode in of_sshd or (inode in of_systemd and int(port, 16) == _SSH_PORT)):
                     found.add(Listener(_own(_address(address, family), family), int(port, 16)))
     return tuple(sorted(found))
 

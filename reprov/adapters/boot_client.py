@@ -3,12 +3,13 @@
 It takes nothing but Python's own library, so that any Python that is new enough will do.
 """
 
-import compileall
 import hashlib
 import os
+import py_compile
 from collections.abc import Iterator
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from importlib.util import cache_from_source
 from pathlib import Path
 from py_compile import PycInvalidationMode
 from typing import Final
@@ -61,11 +62,13 @@ def keep_client(directory: Path) -> None:
 
 
 def compile_client(directory: Path) -> None:
-    """Compile what `keep_client` has put there: a boot that is to exchange trees does not wait for it then.
+    """Compile what `keep_client` has put there, once: a boot that is to exchange trees does not wait for it then.
 
     Another Python than this one ignores it, and compiles for itself.
     """
-    compileall.compile_dir(directory / _CLIENT, quiet=2, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH)
+    for module in (directory / _CLIENT).rglob("*.py"):
+        if not Path(cache_from_source(module)).exists():
+            py_compile.compile(str(module), quiet=2, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH)
 
 
 def _modules(folder: Traversable, name: str) -> Iterator[tuple[str, bytes]]:

@@ -9,7 +9,6 @@ from reprov.adapters.files import opened_directory
 from reprov.adapters.mounts import read_mounts
 from reprov.adapters.root_view import RootView
 from reprov.adapters.run import CommandFailed, run
-from reprov.domain.fstab import parse_fstab
 
 _TIMEOUT_S: Final = 120
 
@@ -17,7 +16,7 @@ _TIMEOUT_S: Final = 120
 def mount_points(root: Path) -> frozenset[str]:
     """Where the fstab of a root mounts something."""
     with opened_directory(root) as root_fd:
-        return frozenset(entry.mount_point.strip("/") for entry in parse_fstab(RootView(root_fd).read("etc/fstab") or b""))
+        return frozenset(entry.mount_point.strip("/") for entry in RootView(root_fd).fstab())
 
 
 @contextmanager

@@ -15,7 +15,6 @@ from reprov.domain.health import Baseline, Patience
 from reprov.errors import NeedsAttention
 
 _PATIENCE_FORMAT: Final = 1
-_HINT: Final = "`reprov rollback` goes back to the tree before"
 
 
 class HealthState:

@@ -8,10 +8,10 @@ import reprov
 from reprov.adapters.boot_hook import packaged_files
 from reprov.domain.boot_hook import SHIPPED_UNITS, WANTED_BY
 from reprov.domain.entry import show
+from reprov.domain.hand_over import COMMAND
 from reprov.errors import InvalidInput
 
 CLIENT_FOLDER = "usr/lib/reprov/reprov"
-CLIENT_COMMAND = "usr/sbin/reprov"
 
 # -I: neither the caller's PYTHON* variables nor its home change what root runs. -B: no bytecode beside the sources, which
 # `reprov verify` would have to call drift.
@@ -58,7 +58,7 @@ def install_client(root: Path) -> None:
                 path.rmdir()
         elif path.relative_to(target) not in wanted:
             path.unlink()
-    command = root / CLIENT_COMMAND
+    command = root / COMMAND
     command.parent.mkdir(parents=True, exist_ok=True)
     _write(command, _LAUNCHER, 0o755)
 

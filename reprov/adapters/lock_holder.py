@@ -11,18 +11,26 @@ _PROC: Final = Path("/proc")
 
 def end_holders(lock: Path) -> tuple[int, ...]:
     """Kill every other process that has the file open; gives their ids. What they held is free once they are gone."""
-    wanted, ended = lock.stat(), []
+    ended = []
     for process in _PROC.iterdir():
-        if process.name.isdigit() and int(process.name) != os.getpid():
+        if process.name.isdigit() and (pid := int(process.name)) != os.getpid():
             with suppress(OSError):  # it ended while we looked
-                pidfd = os.pidfd_open(int(process.name))
+                pidfd = os.pidfd_open(pid)
                 try:
-                    if any(os.path.samestat(wanted, link.stat()) for link in (process / "fd").iterdir() if _is_file(link)):
+                    if holds(pid, lock):
                         signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-                        ended.append(int(process.name))
+                        ended.append(pid)
                 finally:
                     os.close(pidfd)
     return tuple(sorted(ended))
+
+
+def holds(pid: int, lock: Path) -> bool:
+    """True when a process has the file open."""
+    with suppress(OSError):
+        wanted = lock.stat()
+        return any(os.path.samestat(wanted, link.stat()) for link in (_PROC / str(pid) / "fd").iterdir() if _is_file(link))
+    return False
 
 
 def _is_file(link: Path) -> bool:

@@ -36,7 +36,7 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from reprov.adapters import kernel
 from reprov.adapters.discard import discard
@@ -68,6 +68,8 @@ class NodeState:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.directory = root / OWN_DIRECTORY
+        self.lock: IO[bytes] | None = None
+        """What holds the node, while this process does: whoever is given it holds the node, too."""
 
     @property
     def exists(self) -> bool:
@@ -92,22 +94,33 @@ class NodeState:
             os.utime(self.root, ns=(before.st_atime_ns, before.st_mtime_ns))
 
     @contextmanager
-    def locked(self, what: str) -> Iterator[None]:
-        """Hold the node for one change; `what` is told to whoever comes second. Raises `Refused` when it is held."""
-        with (self.directory / "lock").open("a+") as lock:
+    def locked(self, what: str, *, given_fd: int | None = None) -> Iterator[None]:
+        """Hold the node for one change; `what` is told to whoever comes second.
+
+        `given_fd` is the lock of whoever has started this process to go on with its change. Raises `Refused` when it is not, or when
+        somebody else holds the node.
+        """
+        file = self.directory / "lock"
+        if given_fd is not None and not os.path.samestat(os.fstat(given_fd), file.stat()):
+            raise Refused(
+                f"what was given as the lock of this node is not {file}", hint="`reprov recover` goes on with an interrupted change"
+            )
+        with file.open("ab+") if given_fd is None else os.fdopen(given_fd, "ab+", closefd=False) as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 lock.seek(0)
                 raise Refused(
-                    f"another change of this node is under way: {lock.read().strip() or 'unknown'}", hint="wait for it to end"
+                    f"another change of this node is under way: {lock.read().decode().strip() or 'unknown'}", hint="wait for it to end"
                 ) from None
             lock.truncate(0)
             with suppress(OSError):  # who holds it is a courtesy: a full disk must not keep a node from its rollback
                 os.write(lock.fileno(), f"{what} (process {os.getpid()})\n".encode())
+            self.lock = lock
             try:
                 yield
             finally:
+                self.lock = None
                 lock.truncate(0)
 
     def is_interrupted(self) -> bool:

@@ -6,6 +6,7 @@
     unfinished                   there while a boot has to look whether the phase is over (reprov-confirm.service)
     baseline  patience  confirm  how well the node was before, and who is to say that it is again (adapters.health_state)
     NNN-SCRIPT.log               what a step said
+    client.log                   what the reprov of the new tree said, which has gone on after the commit
     changed                      the paths whose content the commit changed
     kept.json                    what of the node's no script may take away
     kept/                        small files that are who the node is, as they were before the first step

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from reprov.adapters.lock_holder import holds
 from reprov.adapters.process_view import Process, processes
 from reprov.domain.cgroups import home_of
 from reprov.domain.mount_view import Mounted
@@ -17,6 +18,7 @@ _SESSIONS = Path("/run/systemd/sessions")
 _GRAPHICAL = {"TYPE=x11", "TYPE=wayland", "TYPE=mir"}
 _GUESTS = ("qemu", "kvm")
 _OWN = "/.reprov/"
+_LOCK = Path("/.reprov/lock")
 _DELETED = " (deleted)"
 # address perms offset device inode path
 _CODE = re.compile(rb"^\S+ ..x. \S+ \S+ ([1-9]\d*) +(/.*)$", re.MULTILINE)
@@ -52,11 +54,12 @@ def running_old(changed: Collection[str]) -> Iterator[Running]:
     """The processes that run what has been replaced, work in a directory that is no longer there, or lost a part of their sandbox.
 
     `changed` are the paths whose content an exchange has changed; what else is mapped from the old tree is the same file still.
-    This process is none of them: it ends soon.
+    This process is none of them, and neither is one that has handed the node over to it: they end soon.
     """
+    own = {os.getpid(), *((os.getppid(),) if holds(os.getppid(), _LOCK) else ())}
     lost: dict[str, Mounted | None] = {}
     for process in processes():
-        if process.pid == os.getpid():
+        if process.pid in own:
             continue
         with suppress(OSError):
             namespace = process.link("ns/mnt")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reprov.adapters import kernel
+from reprov.domain.fstab import MountEntry, parse_fstab
 
 _MISSING = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 _LARGEST_BYTES = 16 << 20  # whatever is larger is none of the files that a system reads at its start
@@ -32,6 +33,10 @@ class RootView:
         """The same as text, whatever its bytes."""
         content = self.read(path)
         return None if content is None else content.decode("utf-8", "surrogateescape")
+
+    def fstab(self) -> tuple[MountEntry, ...]:
+        """What the system is told to mount; nothing where there is no such file."""
+        return parse_fstab(self.read("etc/fstab") or b"")
 
     def status(self, path: str) -> os.stat_result | None:
         """The status of whatever the path leads to."""

@@ -104,9 +104,11 @@ def spawn(
     stdout: int | None = None,
     stderr: IO[bytes] | int | None = None,
     extra_environment: Mapping[str, str] | None = None,
+    own_session: bool = False,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Start a program whose stdout is read while it runs, or goes to a descriptor; it is killed when the block is left early.
 
+    In its `own_session`, what somebody types at the terminal does not reach it.
     The caller waits and judges the status. Raises `CommandFailed` when the program is missing.
     """
     log.debug("spawn: %s", shlex.join(argv))
@@ -117,6 +119,7 @@ def spawn(
             stdout=subprocess.PIPE if stdout is None else stdout,
             stderr=subprocess.DEVNULL if stderr is None else stderr,
             env=environment(extra_environment),
+            start_new_session=own_session,
         )
     except FileNotFoundError:
         raise CommandFailed(argv, 127, f"{argv[0]}: not installed".encode()) from None

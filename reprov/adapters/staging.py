@@ -38,6 +38,11 @@ class Staging:
         self.linked: dict[str, Signature] = {}
         """Of live files that were linked, by path: linking has moved their ctime."""
 
+    @property
+    def known(self) -> dict[str, Signature]:
+        """Both: of everything in the staged trees that the record of the commit is to know."""
+        return {**self.signatures, **self.linked}
+
     def build(self, placements: Iterable[Placement], progress: Progress) -> list[Placement]:
         """Make staged paths with their metadata; that of directories follows in `close`.
 

@@ -11,7 +11,7 @@ from reprov.adapters.mounted_devices import read_swaps
 from reprov.adapters.osd_directories import osd_places, read_osd_directories
 from reprov.adapters.root_view import RootView
 from reprov.domain.filesystems import is_lasting
-from reprov.domain.fstab import MountEntry, parse_fstab
+from reprov.domain.fstab import MountEntry
 from reprov.domain.ground import Standing, Waiting
 from reprov.domain.mounts import Mount
 
@@ -22,7 +22,7 @@ _DELETED = " (deleted)"
 def read_standing(root: Path, root_fd: int, mounts: Iterable[Mount]) -> Standing:
     """Look at a root, where `mounts` are mounted. Opens no device."""
     view = RootView(root_fd)
-    entries = parse_fstab(view.read("etc/fstab") or b"")
+    entries = view.fstab()
     mounted = {mount.path for mount in mounts}
     found = {directory.directory: directory for directory in read_osd_directories(view)[0] if directory.directory}
     return Standing(

@@ -16,8 +16,16 @@ def print_armed(what: str, reasons: Sequence[str]) -> None:
     click.echo(f"{what}; the next boot exchanges the trees, before anything runs")
     for reason in reasons[:_SHOWN]:
         print_text(f"not now: {reason}")
-    if more := len(reasons) - _SHOWN if len(reasons) > _SHOWN else 0:
+    if (more := len(reasons) - _SHOWN) > 0:
         click.echo(f"and {more} more reason{'' if more == 1 else 's'}; --json lists them")
+
+
+def require_reboot(root: Path, *, reboots: bool) -> None:
+    """Raise `Refused` where the node is to reboot by itself, and could not: asked before anything is done for it."""
+    if reboots:
+        from reprov.workflows.reboot import refuse_no_reboot
+
+        refuse_no_reboot(root)
 
 
 def reboot_after(root: Path, why: str, *, reboots: bool) -> ExitCode:
@@ -26,7 +34,7 @@ def reboot_after(root: Path, why: str, *, reboots: bool) -> ExitCode:
     Raises `Refused` where it cannot, with everything left as it is armed.
     """
     if reboots:
-        from reprov.workflows.reboot import reboot
+        from reprov.workflows.reboot import reboot_now
 
-        reboot(root, why)
+        reboot_now(root, why)
     return ExitCode.REBOOT_WANTED

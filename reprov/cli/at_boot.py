@@ -16,7 +16,7 @@ from enum import IntEnum
 from pathlib import Path
 
 from reprov.errors import HopFailed, ReprovError
-from reprov.events import Event, Note
+from reprov.events import Event, Note, PhaseStarted
 
 
 class Status(IntEnum):
@@ -34,6 +34,8 @@ class _Lines:
     def emit(self, event: Event) -> None:
         if isinstance(event, Note):
             _say(event.text)
+        elif isinstance(event, PhaseStarted):
+            _say(event.title)  # one may take long: whoever looks at the console is to know which
 
 
 def main(arguments: Sequence[str]) -> int:

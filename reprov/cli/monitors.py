@@ -6,16 +6,14 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
 from typing import TextIO
 
 from reprov.cli.tables import human_files, human_size, human_steps, human_time
 from reprov.errors import InvalidInput
-from reprov.events import EVENTS_FORMAT, Event, Monitor, Note, PhaseAdvanced, PhaseEnded, PhaseStarted
+from reprov.events import EVENTS_FORMAT, Event, Monitor, Note, PhaseEnded, event_fields
 
 _OF_STEPS = ("scripts", "native")
 """Phases whose `files` are steps."""
-_EVENT_NAMES = {PhaseStarted: "phase_started", PhaseAdvanced: "phase_advanced", PhaseEnded: "phase_ended", Note: "note"}
 
 
 class LineMonitor:
@@ -37,7 +35,7 @@ class JsonMonitor:
 
     def emit(self, event: Event) -> None:
         """Write the line and flush it: whoever follows the file wants it now."""
-        fields = {"format": EVENTS_FORMAT, "time": _utc_now(), "event": _EVENT_NAMES[type(event)], **asdict(event)}
+        fields = {"format": EVENTS_FORMAT, "time": _utc_now(), **event_fields(event)}
         self._stream.write(json.dumps(fields) + "\n")
         self._stream.flush()
 

@@ -7,7 +7,7 @@ import click
 
 from reprov.cli import options
 from reprov.cli.afterwards import told_afterwards
-from reprov.cli.armed_text import print_armed, reboot_after
+from reprov.cli.armed_text import print_armed, reboot_after, require_reboot
 from reprov.cli.settled_text import print_settled, settled_json
 from reprov.cli.tables import human_time, print_json
 from reprov.domain.commit_time import CommitTime
@@ -50,10 +50,7 @@ def rollback(
     """
     from reprov.workflows.rollback import rollback as roll_back_node
 
-    if reboots:
-        from reprov.workflows.reboot import require_reboot
-
-        require_reboot(root)
+    require_reboot(root, reboots=reboots)
     done = roll_back_node(
         root,
         accept_changed=accept_changed,
@@ -61,7 +58,6 @@ def rollback(
         proving=proving,
         labelling=labelling,
         commit=commit,
-        reboots=reboots,
         monitor=monitor,
     )
     with told_afterwards():

@@ -1,19 +1,17 @@
 """Answers on stdout: tables and JSON, and numbers as people read them."""
 
-import base64
-import dataclasses
 import json
 import shlex
 import shutil
 import sys
 import textwrap
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
-from pathlib import PurePath
 from typing import TypedDict
 
 import click
+
+from reprov.domain.plain import plain
 
 _SIZE_UNITS = ("kB", "MB", "GB", "TB", "PB")
 _GAP = "  "
@@ -140,29 +138,6 @@ def print_json(answer: object) -> None:
     `os.fsencode` gives the byte back.
     """
     click.echo(json.dumps(plain(answer), indent=2 if sys.stdout.isatty() else None))
-
-
-def plain(value: object) -> object:
-    """The value as JSON knows it: dataclasses and NamedTuples as objects, enums by value, bytes as base64 text."""
-    if isinstance(value, Enum):
-        return value.value
-    if value is None or isinstance(value, str | int | float):
-        return value
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return {name: plain(item) for name, item in zip(value._fields, value, strict=True)}
-    if isinstance(value, Set):
-        return sorted((plain(item) for item in value), key=str)
-    if isinstance(value, PurePath):
-        return str(value)
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    if isinstance(value, Sequence):
-        return [plain(item) for item in value]
-    raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
 def human_count(count: int) -> str:

@@ -7,7 +7,7 @@ import click
 
 from reprov.cli import options
 from reprov.cli.afterwards import told_afterwards
-from reprov.cli.armed_text import print_armed, reboot_after
+from reprov.cli.armed_text import print_armed, reboot_after, require_reboot
 from reprov.cli.converge import print_converged
 from reprov.cli.settled_text import print_settled, settled_json
 from reprov.cli.tables import human_count, human_paths, human_size, human_time, print_json, print_text
@@ -76,10 +76,7 @@ def upgrade(
     from reprov.domain.source import Source
     from reprov.workflows.upgrade import upgrade as upgrade_node
 
-    if reboots:
-        from reprov.workflows.reboot import require_reboot
-
-        require_reboot(root)
+    require_reboot(root, reboots=reboots)
     done = upgrade_node(
         root,
         Source.parse(source),

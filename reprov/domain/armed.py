@@ -6,10 +6,11 @@ There is nothing to do when the file is not there. It says what was decided and 
 import json
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 from reprov.domain import labels, owner_change
-from reprov.domain.entry import Entry, Kind, Xattrs
+from reprov.domain.entry import Entry
+from reprov.domain.journal import directory_of, metadata_fields
 from reprov.domain.labels import LabelChange
 from reprov.domain.owner_change import OwnerChange
 from reprov.domain.units import Op, OpKind
@@ -29,27 +30,6 @@ class ArmedKind(StrEnum):
     """The same, unless the awaited kernel runs: a release whose kernel does not come up is taken back by the boot after it."""
 
 
-class ArmedDirectory(NamedTuple):
-    """A directory that does not swap, as it is to be."""
-
-    path: str
-    mode: int
-    uid: int
-    gid: int
-    mtime_ns: int
-    xattrs: Xattrs
-
-    @classmethod
-    def of(cls, entry: Entry) -> "ArmedDirectory":
-        """What a plan gives a directory."""
-        return cls(entry.path, entry.mode, entry.uid, entry.gid, entry.mtime_ns, entry.xattrs)
-
-    @property
-    def entry(self) -> Entry:
-        """The same as an entry of a tree."""
-        return Entry(self.path, Kind.DIR, self.mode, self.uid, self.gid, self.mtime_ns, xattrs=self.xattrs)
-
-
 @dataclass(frozen=True, slots=True)
 class Armed:
     """What is to be done, and what it takes to know that it still may be."""
@@ -61,16 +41,13 @@ class Armed:
     """Why it was not done on the running system."""
     volumes: tuple[str, ...]
     """Roots of the filesystems and subvolumes that are written to, "" first; those that fstab mounts are mounted for the time."""
-    reboots: bool = False
-    """The node reboots by itself where a reboot is the next step."""
     labels: bool = False
     """The node's files have SELinux labels."""
-    goes_on: bool = True
-    """Scripts, checks and the like follow the commit."""
     fences: tuple[str, ...] = ()
     """Mount points and the like, which were not entered: at the boot most are not mounted, and are gone around all the same."""
     ops: tuple[Op, ...] = ()
-    directories: tuple[ArmedDirectory, ...] = ()
+    directories: tuple[Entry, ...] = ()
+    """Those that do not swap, as they are to be."""
     owners: tuple[OwnerChange, ...] = ()
     relabelled: tuple[LabelChange, ...] = ()
     conflicts: tuple[str, ...] = ()
@@ -90,12 +67,10 @@ class Armed:
             "transaction": self.transaction,
             "reasons": self.reasons,
             "volumes": self.volumes,
-            "reboots": self.reboots,
             "labels": self.labels,
-            "goes_on": self.goes_on,
             "fences": self.fences,
             "ops": self.ops,
-            "directories": [[*item[:-1], [[name, value.hex()] for name, value in item.xattrs]] for item in self.directories],
+            "directories": [[item.path, metadata_fields(item)] for item in self.directories],
             "owners": owner_change.to_fields(self.owners) if self.owners else None,
             "relabelled": labels.to_fields(self.relabelled),
             "conflicts": self.conflicts,
@@ -117,12 +92,10 @@ class Armed:
                 transaction=str(fields["transaction"]),
                 reasons=tuple(fields["reasons"]),
                 volumes=tuple(fields["volumes"]),
-                reboots=bool(fields["reboots"]),
                 labels=bool(fields["labels"]),
-                goes_on=bool(fields["goes_on"]),
                 fences=tuple(fields["fences"]),
                 ops=tuple(Op(OpKind(kind), path, volume) for kind, path, volume in fields["ops"]),
-                directories=tuple(_directory(item) for item in fields["directories"]),
+                directories=tuple(directory_of(path, metadata) for path, metadata in fields["directories"]),
                 owners=owner_change.of_fields(fields["owners"]) if fields["owners"] else (),
                 relabelled=labels.of_fields(fields["relabelled"]),
                 conflicts=tuple(fields["conflicts"]),
@@ -134,8 +107,3 @@ class Armed:
             raise NeedsAttention(
                 f"{source}: what was armed cannot be read ({error})", hint="`reprov disarm` forgets it, and leaves the node as it is"
             ) from None
-
-
-def _directory(fields: list[Any]) -> ArmedDirectory:
-    path, mode, uid, gid, mtime_ns, xattrs = fields
-    return ArmedDirectory(path, mode, uid, gid, mtime_ns, tuple((name, bytes.fromhex(value)) for name, value in xattrs))

@@ -152,7 +152,7 @@ class Journal:
             "ops": [[entry.op.kind, entry.op.path, entry.op.volume, *entry.new, *entry.old] for entry in self.ops],
             "linked": [[item.path, *item.identity, item.written_ns] for item in self.linked],
             "rebuilt": self.rebuilt,
-            "directories": [[item.path, _metadata(item.before), _metadata(item.after)] for item in self.directories],
+            "directories": [[item.path, metadata_fields(item.before), metadata_fields(item.after)] for item in self.directories],
             "written": self.written,
             **({"owners": owner_change.to_fields(self.owners)} if self.owners else {}),
             **({"labels": labels.to_fields(self.labels)} if self.labels else {}),
@@ -176,7 +176,8 @@ class Journal:
                 linked=tuple(Linked(path, Identity(inode, birth_ns), written_ns) for path, inode, birth_ns, written_ns in fields["linked"]),
                 rebuilt=tuple(fields["rebuilt"]),
                 directories=tuple(
-                    DirectoryChange(path, _entry(path, before), _entry(path, after)) for path, before, after in fields["directories"]
+                    DirectoryChange(path, directory_of(path, before), directory_of(path, after))
+                    for path, before, after in fields["directories"]
                 ),
                 written=tuple(Written(path, digest) for path, digest in fields["written"]),
                 owners=owner_change.of_fields(fields["owners"]) if fields["format"] == OWNERS_FORMAT or "owners" in fields else (),
@@ -188,10 +189,12 @@ class Journal:
             ) from None
 
 
-def _metadata(entry: Entry) -> list[Any]:
+def metadata_fields(entry: Entry) -> list[Any]:
+    """What a directory looks like, as JSON."""
     return [entry.mode, entry.uid, entry.gid, entry.mtime_ns, [[name, value.hex()] for name, value in entry.xattrs]]
 
 
-def _entry(path: str, fields: list[Any]) -> Entry:
+def directory_of(path: str, fields: list[Any]) -> Entry:
+    """The directory that `metadata_fields` tells of."""
     mode, uid, gid, mtime_ns, xattrs = fields
     return Entry(path, Kind.DIR, mode, uid, gid, mtime_ns, xattrs=tuple((name, bytes.fromhex(value)) for name, value in xattrs))

@@ -19,7 +19,6 @@ from reprov.adapters.loaders import find_loaders
 from reprov.adapters.post_state import PostState
 from reprov.adapters.program_covers import MountSpace
 from reprov.adapters.proof import boot_id
-from reprov.adapters.reboot import reboot_now
 from reprov.adapters.release_reader import ReleaseFiles
 from reprov.adapters.root_view import RootView
 from reprov.adapters.step_files import StepFiles
@@ -51,11 +50,12 @@ from reprov.workflows.commit import signals_heard, signals_held, void_held_signa
 from reprov.workflows.converge import CONVERGING, converge, hook_of_node
 from reprov.workflows.data_devices import inventory_to_guard
 from reprov.workflows.guarded import guarded
-from reprov.workflows.health import recover_health, require_well, save_baseline, watch_no_more, watch_over
+from reprov.workflows.health import load_way_back, recover_health, require_well, save_baseline, watch_no_more, watch_over
 from reprov.workflows.hop_proof import begun_proof, prove_after
 from reprov.workflows.node import Node, now
 from reprov.workflows.pending import pending
 from reprov.workflows.policy import label_what_was_made
+from reprov.workflows.reboot import reboot_now
 from reprov.workflows.rollback import arm_way_back, roll_back
 from reprov.workflows.services import Settled, services_missing, want_reboot
 from reprov.workflows.taken_into_use import InUse, take_back_into_use, take_into_use
@@ -151,6 +151,7 @@ def go_on(node: Node, monitor: Monitor) -> Finished:
     try:
         with signals_heard():
             watch_over(node, monitor)
+            load_way_back(node)
             script = post.script()
             progress = progress.taken_up(boot_id())
             post.write_progress(progress)
@@ -173,8 +174,8 @@ def go_on(node: Node, monitor: Monitor) -> Finished:
     return finished
 
 
-def take_back(node: Node, reason: str, monitor: Monitor) -> ReprovError:
-    """Take a commit back of which something is left to be done; gives the error that says so."""
+def take_back(node: Node, error: BaseException, monitor: Monitor) -> ReprovError:
+    """Take a commit back of which something is left to be done, for that reason; gives the error that says so."""
     post = PostState(node.state.directory)
     progress = pending(node)
     assert progress is not None, "there is something to take back"
@@ -183,7 +184,7 @@ def take_back(node: Node, reason: str, monitor: Monitor) -> ReprovError:
         script = post.script()
         if script.steps or script.works:
             watch = KeptWatch(node.root, post.directory, read_kept(post.directory), is_live=node.is_live)
-    return _undo(node, post, progress, watch, ReprovError(reason), monitor)
+    return _undo(node, post, progress, watch, error, monitor)
 
 
 def _undo(node: Node, post: PostState, progress: Progress, watch: KeptWatch | None, error: BaseException, monitor: Monitor) -> ReprovError:
@@ -451,7 +452,7 @@ def _roll_back(
 def _go_back_at_boot(node: Node, reason: str, monitor: Monitor) -> HopFailed:
     """What a boot has brought, a boot takes back; nobody may be there to ask for it."""
     name = _name(node.state.deployment().previous)
-    arm_way_back(node, (reason,), note=reason, reboots=True, monitor=monitor)
+    arm_way_back(node, (reason,), note=reason, monitor=monitor)
     reboot_now(node.root, reason)
     return HopFailed(f"{reason}; the node reboots, and {name} is back then")
 

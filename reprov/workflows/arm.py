@@ -13,7 +13,7 @@ from reprov.adapters.release_reader import ReleaseFiles
 from reprov.adapters.staging import set_aside
 from reprov.adapters.statcache import StatCache
 from reprov.adapters.volumes import Volumes, opened_volumes
-from reprov.domain.armed import Armed, ArmedDirectory, ArmedKind
+from reprov.domain.armed import Armed, ArmedKind
 from reprov.domain.boot_hook import OFFLINE_PATHS
 from reprov.domain.deployment import AT_REST, State
 from reprov.domain.entry import show
@@ -47,9 +47,6 @@ def arm_upgrade(
     volumes: Volumes,
     staged: Mapping[str, Signature],
     reasons: tuple[str, ...],
-    *,
-    goes_on: bool,
-    reboots: bool,
 ) -> None:
     """Leave the exchange of what is staged to the next boot; see `hop_commit.commit_hop` for what is given.
 
@@ -63,12 +60,10 @@ def arm_upgrade(
         node.state.deployment().transaction,
         reasons,
         tuple(volumes.own_fds),
-        reboots=reboots,
         labels=now_there.labels,
-        goes_on=goes_on,
         fences=tuple(sorted(now_there.fenced)),
         ops=hop.ops,
-        directories=tuple(map(ArmedDirectory.of, hop.directories)),
+        directories=hop.directories,
         owners=hop.owners,
         relabelled=hop.labels,
         conflicts=hop.conflicts,
@@ -79,7 +74,7 @@ def arm_upgrade(
     _arm(node, armed, node.state.deployment().target)
 
 
-def arm_rollback(node: Node, reasons: tuple[str, ...], *, note: str = "", accept_changed: bool = False, reboots: bool = False) -> None:
+def arm_rollback(node: Node, reasons: tuple[str, ...], *, note: str = "", accept_changed: bool = False) -> None:
     """Leave the way back to the next boot; `note` is what history says of it. The caller knows that there is one."""
     deployment, journal = node.state.deployment(), node.state.previous_journal()
     assert journal is not None, "there is a way back"
@@ -88,7 +83,6 @@ def arm_rollback(node: Node, reasons: tuple[str, ...], *, note: str = "", accept
         deployment.transaction,
         reasons,
         journal.volumes,
-        reboots=reboots,
         labels=node.local is not None,
         note=note,
         accept_changed=accept_changed,
@@ -101,12 +95,8 @@ def arm_trial(node: Node, kernel: str) -> None:
     deployment, journal = node.state.deployment(), node.state.previous_journal()
     assert journal is not None, "there is a way back"
     note = f"kernel {kernel} did not come up"
-    armed = Armed(
-        ArmedKind.TRIAL, deployment.transaction, (), journal.volumes, reboots=True, labels=node.local is not None, kernel=kernel, note=note
-    )
-    keep_client(node.state.directory)
-    compile_client(node.state.directory)
-    node.state.write_armed(armed)
+    labels = node.local is not None
+    _write(node, Armed(ArmedKind.TRIAL, deployment.transaction, (), journal.volumes, labels=labels, kernel=kernel, note=note))
 
 
 def disarm_node(root: Path, monitor: Monitor) -> bool:
@@ -155,12 +145,16 @@ def load_staged(node: Node, target: ReleaseFiles) -> Mapping[str, Signature]:
 
 def _arm(node: Node, armed: Armed, target: ReleaseId | None) -> None:
     state = node.state
-    keep_client(state.directory)
-    compile_client(state.directory)
-    state.write_armed(armed)
+    _write(node, armed)
     volumes = armed.volumes if armed.kind is ArmedKind.UPGRADE else ()
     state.write_deployment(
         replace(state.deployment().moved_to(State.ARMED, now(), target=target), volumes=volumes),
         reasons=list(armed.reasons),
         note=armed.note,
     )
+
+
+def _write(node: Node, armed: Armed) -> None:
+    keep_client(node.state.directory)
+    compile_client(node.state.directory)
+    node.state.write_armed(armed)

@@ -148,7 +148,7 @@ def _upgrade(node: Node, armed: Armed, monitor: Monitor) -> None:
             installed=installed,
             promised=promised,
             ops=armed.ops,
-            directories=tuple(item.entry for item in armed.directories),
+            directories=armed.directories,
             wanted=merged.target,
             scan=merged.scan,
             stays=merged.stays,

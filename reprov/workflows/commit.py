@@ -323,6 +323,11 @@ def signals_heard() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def stop_is_asked() -> bool:
+    """True when a request to stop has come while they are held. One that is ignored is none."""
+    return any(signal.getsignal(number) is not signal.SIG_IGN for number in signal.sigpending() & {*_HELD_SIGNALS})
+
+
 def void_held_signals() -> None:
     """Requests to stop that came while signals were held, or come before the answer is out, are too late: it is done.
 

@@ -8,14 +8,14 @@ from reprov.adapters.health_state import HealthState
 from reprov.adapters.lock_holder import end_holders
 from reprov.adapters.post_state import PostState
 from reprov.adapters.processes import boot_id
-from reprov.adapters.reboot import reboot_now
 from reprov.domain.deployment import State
 from reprov.domain.release import ReleaseId
-from reprov.errors import HopFailed, Refused
+from reprov.errors import HopFailed, Refused, ReprovError
 from reprov.events import Monitor
 from reprov.workflows.health import watch_no_more
 from reprov.workflows.node import Node, changing_node, inspect_node, require_root
 from reprov.workflows.pending import pending
+from reprov.workflows.reboot import reboot_now
 from reprov.workflows.recover import recover
 from reprov.workflows.trial import refuse_waiting, waiting_for
 
@@ -63,8 +63,10 @@ def confirm_at_boot(root: Path, monitor: Monitor) -> str:
     if not node.state.exists:
         return ""
     if pending(node) is None and node.state.journal() is None:
-        PostState(node.state.directory).forget_unfinished()  # it was given up before it began
-        return ""
+        # The commit was given up before its journal was there: what was prepared for it may still have to go.
+        done = recover(root, monitor).done if node.state.is_interrupted() else ""
+        PostState(node.state.directory).forget_unfinished()
+        return done
     done = recover(root, monitor).done
     progress = pending(node)
     if progress and progress.reboots and (reason := waiting_for(node)):
@@ -101,7 +103,8 @@ def take_back_overdue(root: Path, monitor: Monitor) -> None:
 
     with changing_node(root, "rollback", monitor, goes_on=False) as held:
         if pending(held) is not None:
-            raise take_back(held, f"reprov was ended after the commit, and nobody went on within {patience.timeout_s} s", monitor)
+            reason = f"reprov was ended after the commit, and nobody went on within {patience.timeout_s} s"
+            raise take_back(held, ReprovError(reason), monitor)
 
 
 def _end_who_hangs(node: Node) -> None:

@@ -48,11 +48,10 @@ def _sign_of_data(node: Node) -> str:
     from reprov.adapters.osd_directories import osd_places
     from reprov.adapters.root_view import RootView
     from reprov.domain.data_signs import sign_of_mounts
-    from reprov.domain.fstab import parse_fstab
     from reprov.domain.osd_directory import SIMPLE_FILES
 
     with opened_directory(node.root) as root_fd:
         view = RootView(root_fd)
         osds = (*osd_places(view), *(f"{SIMPLE_FILES}/{name}" for name in view.names(SIMPLE_FILES)))
-        fstab = parse_fstab(view.read("etc/fstab") or b"")
+        fstab = view.fstab()
     return sign_of_mounts(mounted_devices(node.root), fstab, osds) or sign_of_devices()

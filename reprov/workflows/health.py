@@ -3,6 +3,7 @@
 Everything is asked before the commit with the same code as after it, so that nothing is loaded from a tree that has been exchanged.
 """
 
+import codecs
 import time
 from contextlib import suppress
 from dataclasses import replace
@@ -10,7 +11,6 @@ from typing import Final
 
 from reprov.adapters import overdue_timer, systemctl
 from reprov.adapters.answers import gateway_answers, greets, ssh_listeners
-from reprov.adapters.boot_client import keep_client
 from reprov.adapters.health_state import HealthState
 from reprov.adapters.live_network import put_back, read_network
 from reprov.adapters.processes import boot_id
@@ -35,7 +35,7 @@ _RSYNC_GREETING: Final = b"@RSYNCD:"
 
 
 def save_baseline(node: Node, patience: Patience | None = None) -> None:
-    """Write down how well a live node is before a commit, and have its systemd look after the time that follows.
+    """Write down how well a live node is before a commit, and have its systemd look after the time that follows, by the kept client.
 
     Raises `Refused` where it could not be told afterwards whether the node is as well as before.
     """
@@ -43,7 +43,6 @@ def save_baseline(node: Node, patience: Patience | None = None) -> None:
         return
     deployment = node.state.deployment()
     HealthState(node.state.directory).begin(_look(deployment.target_source or deployment.source), patience or Patience())
-    keep_client(node.state.directory)  # systemd takes no timer for a program that is not there
     overdue_timer.arm(str(node.state.directory / CLIENT))
 
 
@@ -60,6 +59,16 @@ def watch_no_more(node: Node) -> None:
     """What follows the commit is over, or waits for something that has no limit."""
     if node.is_live:
         overdue_timer.disarm()
+
+
+def load_way_back(node: Node) -> None:
+    """Have in this process what `recover_health` takes: once the tree before is back, it would be imported from that one.
+
+    Raises `Refused` where the tree lacks it.
+    """
+    if node.is_live and HealthState(node.state.directory).baseline() is not None:
+        read_network()
+        codecs.lookup("idna")  # by which a socket encodes the name of a host, whatever it is
 
 
 def problems(node: Node, deadline_s: float) -> tuple[str, ...]:

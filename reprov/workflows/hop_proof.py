@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reprov.adapters.node_state import write_durably
@@ -84,29 +83,30 @@ def require_proven(before: "Proof", inventory_notes: Sequence[str], hint: str) -
 
 def begun_proof(node: Node, hop: str) -> "HopProof | None":
     """The proof of that change, of which `prove_before` has made the half and a boot has come between; None where there is none."""
+    try:
+        proof = _kept_proof(node)
+    except (InvalidInput, OSError):
+        return None
+    return proof if proof and proof.hop == hop and proof.after is None and not proof.problem else None
+
+
+def last_proof(node: Node) -> str:
+    """The verdict of the last proof in one line; "" where there is none, or none that can be read."""
+    try:
+        proof = _kept_proof(node)
+    except (InvalidInput, OSError) as error:
+        return f"storage-proof.json cannot be read: {error}"
+    return proof.verdict if proof else ""
+
+
+def _kept_proof(node: Node) -> "HopProof | None":
+    """None where there is none. Raises `InvalidInput` or `OSError` for one that cannot be read."""
     file = node.state.directory / PROOF_FILE
     if not file.exists():
         return None
     from reprov.domain.hop_proof import HopProof
 
-    try:
-        proof = HopProof.parse(file.read_text("ascii", "backslashreplace"), str(file))
-    except (InvalidInput, OSError):
-        return None
-    return proof if proof.hop == hop and proof.after is None and not proof.problem else None
-
-
-def last_proof(node: Node) -> str:
-    """The verdict of the last proof in one line; "" where there is none, or none that can be read."""
-    file: Path = node.state.directory / PROOF_FILE
-    if not file.exists():
-        return ""
-    from reprov.domain.hop_proof import HopProof
-
-    try:
-        return HopProof.parse(file.read_text("ascii", "backslashreplace"), str(file)).verdict
-    except (InvalidInput, OSError) as error:
-        return f"storage-proof.json cannot be read: {error}"
+    return HopProof.parse(file.read_text("ascii", "backslashreplace"), str(file))
 
 
 def _cannot_prove(problem: str, hint: str) -> Refused:

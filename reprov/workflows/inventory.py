@@ -21,7 +21,7 @@ from reprov.adapters.signatures import probe, probe_at
 from reprov.domain.assembly import NodeFacts, assemble
 from reprov.domain.block_device import KERNEL_SECTOR_BYTES, BlockDevice
 from reprov.domain.bluestore import BluestoreLabel
-from reprov.domain.fstab import parse_crypttab, parse_fstab
+from reprov.domain.fstab import parse_crypttab
 from reprov.domain.inventory import Disk, DiskKind, Inventory, Signature
 from reprov.domain.inventory_scope import devices_of_disk
 from reprov.domain.links import NO_NETWORK
@@ -162,7 +162,7 @@ def _with_node(facts: NodeFacts, root: Path, notes: Iterable[str]) -> NodeFacts:
             facts,
             directories=directories,
             mounts=mounted_devices(root),
-            fstab=parse_fstab(view.read("etc/fstab") or b""),
+            fstab=view.fstab(),
             crypttab=parse_crypttab(view.read("etc/crypttab") or b""),
             swaps=read_swaps() if is_running else (),
             network=read_network() if is_running else NO_NETWORK,

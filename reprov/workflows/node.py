@@ -80,16 +80,19 @@ class Node:
 
 def inspect_node(root: Path, labelling: Labelling = Labelling.AUTO) -> Node:
     """The node at a root, for looking only. Raises `Refused` for a directory that is not a root."""
-    _require_root(root)
-    with opened_directory(root) as root_fd:
-        return Node(root, NodeState(root), local_contexts(root_fd, labelling, is_live=root == Path("/")))
+    return _inspect(root, labelling, is_at_boot=False)
 
 
 def inspect_at_boot(root: Path, labelling: Labelling = Labelling.AUTO) -> Node:
     """The same of a node that boots, for whoever holds it from the beginning of the boot."""
+    return _inspect(root, labelling, is_at_boot=True)
+
+
+def _inspect(root: Path, labelling: Labelling, *, is_at_boot: bool) -> Node:
     _require_root(root)
+    is_live = root == Path("/") and not is_at_boot
     with opened_directory(root) as root_fd:
-        return Node(root, NodeState(root), local_contexts(root_fd, labelling, is_live=False), is_at_boot=True)
+        return Node(root, NodeState(root), local_contexts(root_fd, labelling, is_live=is_live), is_at_boot)
 
 
 def require_root(purpose: str) -> None:

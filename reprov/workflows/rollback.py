@@ -17,7 +17,7 @@ from reprov.adapters.previous import changed_files, restore
 from reprov.adapters.release_reader import ReleaseFiles
 from reprov.adapters.source import fetch_contents
 from reprov.adapters.volumes import Volumes, opened_volumes
-from reprov.domain.commit_time import CommitTime
+from reprov.domain.commit_time import ASKED_FOR, CommitTime
 from reprov.domain.data_devices import Proving
 from reprov.domain.deployment import Deployment, State
 from reprov.domain.entry import Entry, Kind, show
@@ -86,10 +86,9 @@ def rollback(
     proving: Proving = Proving.AUTO,
     labelling: Labelling = Labelling.AUTO,
     commit: CommitTime = CommitTime.AUTO,
-    reboots: bool = False,
     monitor: Monitor,
 ) -> RolledBack:
-    """Bring the previous tree back, now or at the next boot; with `reboots` the node is to reboot by itself for that.
+    """Bring the previous tree back, now or at the next boot.
 
     Raises `Refused` when there is none, or when its files were written through and cannot be put right; `ProofFailed` when it is
     back, but data is not proved to be untouched.
@@ -99,22 +98,22 @@ def rollback(
         _way_back_of(node, deployment)
         proof = prove_before(node, find_data_devices(node, proving, monitor), f"rollback to {_name(deployment.previous)}", monitor)
         changed = _changed(node, deployment)
-        try:
-            if commit is CommitTime.BOOT:
-                raise NotLive("somebody asked for it")
-            done = roll_back(node, accept_changed=accept_changed, apply_chown=apply_chown, monitor=monitor)
-        except NotLive as error:
-            if commit is CommitTime.LIVE:
-                raise
-            arm_way_back(node, error.reasons, accept_changed=accept_changed, reboots=reboots, monitor=monitor)
-            return RolledBack(deployment.previous, deployment.installed, 0.0, (), armed=error.reasons)
+        reasons: tuple[str, ...] = ASKED_FOR if commit is CommitTime.BOOT else ()
+        if not reasons:
+            try:
+                done = roll_back(node, accept_changed=accept_changed, apply_chown=apply_chown, monitor=monitor)
+            except NotLive as error:
+                if commit is CommitTime.LIVE:
+                    raise
+                reasons = error.reasons
+        if reasons:
+            arm_way_back(node, reasons, accept_changed=accept_changed, monitor=monitor)
+            return RolledBack(deployment.previous, deployment.installed, 0.0, (), armed=reasons)
         done = replace(done, settled=take_back_into_use(node, changed, monitor))
         return replace(done, proof=prove_after(node, proof, monitor))
 
 
-def arm_way_back(
-    node: Node, reasons: tuple[str, ...], *, accept_changed: bool = False, note: str = "", reboots: bool, monitor: Monitor
-) -> None:
+def arm_way_back(node: Node, reasons: tuple[str, ...], *, accept_changed: bool = False, note: str = "", monitor: Monitor) -> None:
     """Leave the rollback to the next boot, when the previous tree can be checked but nothing can be fetched any more.
 
     Raises `Refused` when the boot could not do it, with nothing armed.
@@ -130,7 +129,7 @@ def arm_way_back(
         _check_previous(node, volumes, journal, previous, deployment.source, accept_changed, monitor)
         volumes.sync()
     withdraw(node.root, monitor)
-    arm_rollback(node, reasons, note=note, accept_changed=accept_changed, reboots=reboots)
+    arm_rollback(node, reasons, note=note, accept_changed=accept_changed)
 
 
 def roll_back(

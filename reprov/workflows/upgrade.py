@@ -1,7 +1,7 @@
 """Plan -> staged -> committed -> confirmed: the upgrade of one node."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from reprov.domain.hop_proof import HopProof
     from reprov.workflows.after_commit import Finished
 
+    _Follow = Callable[[Node, Monitor], Finished | None]
+
 
 @dataclass(frozen=True, slots=True)
 class Upgraded:
@@ -56,7 +58,7 @@ class Upgraded:
     mixed_s: float
     """How long the live tree was neither the old nor the new one."""
     after: "Finished | None" = None
-    """What ran after the commit; None where nothing was to run."""
+    """What ran after the commit; None where nothing was to run, or nobody can tell what did."""
     proof: "HopProof | None" = None
     """That data devices were left alone; None where nothing is data, or nobody has looked."""
 
@@ -128,20 +130,22 @@ def upgrade(
                 owners = ready.owner_search.run(volumes.root_fd, monitor)
                 refuse_owners(owners, apply_chown=apply_chown, is_live=node.is_live)
                 chosen = _settled_time(node, ready, commit, monitor)
+                _keep_client(node)
+                follow: _Follow | None = None
                 if not no_post:
-                    _write_what_follows(node, ready, volumes, patience, monitor, at_boot=chosen.time is CommitTime.BOOT, reboots=reboots)
+                    follow = _begin(node, ready, volumes, patience, monitor, at_boot=chosen.time is CommitTime.BOOT, reboots=reboots)
                 hop = _hop_of(ready, owners.changes)
                 if chosen.time is CommitTime.BOOT:
-                    _arm(node, ready, hop, volumes, staging, chosen, monitor, goes_on=not no_post, reboots=reboots)
+                    _arm(node, ready, hop, volumes, staging, chosen, monitor)
                     return Upgraded(replace(ready.plan, commit=chosen), State.ARMED, 0.0)
-                _keep_client(node)
                 try:
                     with signals_held():
                         done = _commit(node, ready, hop, volumes, staging, monitor)
-                        if no_post:
+                        if follow is None:
                             void_held_signals()
                         else:
-                            done = _go_on(node, done, monitor)
+                            after = follow(node, monitor)
+                            done = replace(done, state=node.state.deployment().state, after=after)
                 except HopFailed:
                     prove_after(node, proof, monitor, is_undone=True)
                     raise
@@ -154,12 +158,16 @@ def _refuse_quarantined(node: Node, release: ReleaseId) -> None:
             raise item.refusal()
 
 
-def _write_what_follows(
+def _begin(
     node: Node, ready: Prepared, volumes: Volumes, patience: Patience | None, monitor: Monitor, *, at_boot: bool, reboots: bool
-) -> None:
-    """The post-script, and all else that an interruption after the commit would leave to others. A node that was empty has none."""
+) -> "_Follow":
+    """Write down the post-script, and all else that an interruption after the commit would leave to others; gives what goes on then.
+
+    A node that was empty has no post-script.
+    """
     # Imported here, but before the commit: afterwards what is imported would come from another tree.
     from reprov.workflows.after_commit import begin
+    from reprov.workflows.hand_over import follower
     from reprov.workflows.post_scripts import post_script_of
 
     if node.state.deployment().from_nothing:
@@ -168,13 +176,7 @@ def _write_what_follows(
         script = post_script_of(node.root, ready, volumes)
     changed = [change.path for change in ready.plan.comparison.changes if change.action is not Action.METADATA]
     begin(node, script, ready.seen, changed, monitor, at_boot=at_boot, reboots=reboots, patience=patience)
-
-
-def _go_on(node: Node, done: Upgraded, monitor: Monitor) -> Upgraded:
-    from reprov.workflows.after_commit import go_on
-
-    after = go_on(node, monitor)
-    return replace(done, state=node.state.deployment().state, after=after)
+    return follower(node, ready.target.manifest.entries)
 
 
 def _promise_kernels(node: Node, ready: Prepared) -> None:
@@ -186,7 +188,7 @@ def _promise_kernels(node: Node, ready: Prepared) -> None:
 
 
 def _keep_client(node: Node) -> None:
-    """For whoever recovers this commit at a boot, whatever tree there is by then."""
+    """For whoever recovers this commit at a boot, or looks after it on the running system, whatever tree there is by then."""
     if not node.is_live:
         return  # whoever works on it from outside recovers it, too
     from reprov.adapters.boot_client import keep_client
@@ -240,8 +242,7 @@ def _hop_of(ready: Prepared, owners: tuple[OwnerChange, ...]) -> Hop:
 
 def _commit(node: Node, ready: Prepared, hop: Hop, volumes: Volumes, staging: Staging, monitor: Monitor) -> Upgraded:
     look = partial(ready.look_again, volumes.root_fd, staging.linked)
-    staged = {**staging.signatures, **staging.linked}
-    return Upgraded(ready.plan, State.COMMITTED, commit_hop(node, hop, look, volumes, staged, ready.watch, monitor))
+    return Upgraded(ready.plan, State.COMMITTED, commit_hop(node, hop, look, volumes, staging.known, ready.watch, monitor))
 
 
 def _arm(
@@ -252,16 +253,12 @@ def _arm(
     staging: Staging,
     chosen: Chosen,
     monitor: Monitor,
-    *,
-    goes_on: bool,
-    reboots: bool,
 ) -> None:
     from reprov.workflows.arm import arm_upgrade, disarm
 
-    staged = {**staging.signatures, **staging.linked}
     try:
         now_there = ready.look_again(volumes.root_fd, staging.linked)
-        arm_upgrade(node, hop, now_there, volumes, staged, chosen.reasons, goes_on=goes_on, reboots=reboots)
+        arm_upgrade(node, hop, now_there, volumes, staging.known, chosen.reasons)
     except BaseException as error:
         disarm(node, f"not armed: {error}")
         raise

@@ -1,7 +1,7 @@
 """A booted node of a role with scripts, services and a check, whose next release runs what a test writes into the node's own files."""
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -50,8 +50,10 @@ mount -t tmpfs tmpfs /sys/class/block
 class LiveLab:
     """The store with two releases, and the disk of a node that has the old one."""
 
-    def __init__(self, folder: Path, run: Run) -> None:
+    def __init__(self, folder: Path, run: Run, change: Callable[[Tree, str], None] = lambda tree, version: None) -> None:
+        """`change` is done to the tree of each release."""
         self.folder = folder
+        self._change = change
         self.store = Store(folder / "store", run)
         (folder / "library/post-scripts").mkdir(parents=True)
         (folder / "library/post-scripts/50-site.sh.j2").write_text(_ASKED.format(name="fragment") + "echo {{ before }} to {{ after }}\n")
@@ -76,6 +78,7 @@ class LiveLab:
         tree.file("var/lib/dpkg/info/site-tools.postinst", _ASKED.format(name="postinst") + _POSTINST, mode=0o755)
         tree.file("usr/lib/tmpfiles.d/site.conf", f"d /var/lib/site-{version} 0750 - - -\n")
         tree.file("usr/lib/systemd/system/extra.service", _EXTRA)
+        self._change(tree, version)
         (build / "checks").mkdir()
         (build / "checks/answers").write_text(_ASKED.format(name="check") + "systemctl is-active plain.service\n")
         role = ResolvedRole(ReleaseId(ROLE, version), None, "debian", "bookworm", (), _CONCERNS, ("50-site",), _SERVICES, ("answers",), ())

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from reprov.adapters.lay import install_client
 from tests.system.node import Run, Store
 from tests.system.nspawn_lab import LAB, Booted, booted
 from tests.system.trees import Tree, service_trees
@@ -71,6 +72,7 @@ def make_release(folder: Path, version: str) -> Path:
     skipped = [f"--exclude=/{path}/*" for path in _BULK]
     subprocess.run(["rsync", "--archive", "--hard-links", *skipped, f"{service_trees().new}/", str(folder)], check=True)
     tree = Tree.over(folder)
+    install_client(folder)  # the tree has that of the day when it was built
     program = (folder / "usr/bin/sleep").read_bytes()
     tree.file("usr/lib/lab/same", program, mode=0o755).file("usr/lib/lab/daemon", program + version.encode(), mode=0o755)
     tree.file("usr/lib/lab/version", version).file("etc/secret/key", "secret").directory("etc/rw").directory("etc/quiet")

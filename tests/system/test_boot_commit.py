@@ -237,7 +237,7 @@ def test_a_way_back_that_a_boot_cannot_go_is_not_tried_for_ever(installed: Node)
     assert boot(installed) is Done.EXCHANGED
     opened = inspect_node(installed.root)
     assert pending(opened) is not None
-    arm_rollback(opened, ("a check failed",), note="a check failed", reboots=True)
+    arm_rollback(opened, ("a check failed",), note="a check failed")
     damaged = next(installed.path(".reprov/previous/usr/lib").glob("gone"))
     damaged.write_text("written through")
     installed.store.folder.rename(installed.store.folder.with_name("away"))

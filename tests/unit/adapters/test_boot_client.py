@@ -84,7 +84,7 @@ def _imported(node: ast.stmt) -> list[str]:
     return [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
 
 
-def test_it_is_compiled_beside_its_modules_and_stays_the_same_version(own: Path) -> None:
+def test_it_is_compiled_once_beside_its_modules_and_stays_the_same_version(own: Path) -> None:
     keep_client(own)
     compile_client(own)
     compiled = {path.name.partition(".")[0] for path in (own / "client/reprov/workflows/__pycache__").iterdir()}
@@ -92,3 +92,9 @@ def test_it_is_compiled_beside_its_modules_and_stays_the_same_version(own: Path)
     before = (own / "client").stat().st_ino
     keep_client(own)
     assert (own / "client").stat().st_ino == before
+    first, *others = sorted((own / "client").rglob("*.pyc"))
+    first.unlink()
+    inodes = [file.stat().st_ino for file in others]
+    compile_client(own)
+    assert first.exists()
+    assert [file.stat().st_ino for file in others] == inodes

@@ -80,6 +80,24 @@ def test_the_second_change_at_a_time_is_refused_and_told_of_the_first(state: Nod
         pass
 
 
+def test_a_node_can_be_handed_over_with_its_lock(state: NodeState) -> None:
+    with state.locked("upgrade to base 1.1"):
+        assert state.lock is not None
+        given_fd = os.dup(state.lock.fileno())
+        with NodeState(state.root).locked("what follows a commit", given_fd=given_fd):
+            assert state.is_held()
+        assert state.is_held(), "whoever has handed it over holds it, too"
+        os.close(given_fd)
+    assert not state.is_held()
+
+
+def test_no_other_file_is_taken_for_the_lock(state: NodeState) -> None:
+    (state.directory / "lock").touch()
+    with (state.directory / "other").open("w") as other, pytest.raises(Refused) as raised, state.locked("x", given_fd=other.fileno()):
+        pass
+    assert raised.value.message == f"what was given as the lock of this node is not {state.directory / 'lock'}"
+
+
 def test_the_lock_is_free_after_a_failure(state: NodeState) -> None:
     with pytest.raises(ZeroDivisionError), state.locked("one"):
         _ = 1 / 0

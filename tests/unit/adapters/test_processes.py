@@ -1,6 +1,8 @@
 """Who runs what is no longer installed, from recorded /proc texts."""
 
+import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -65,3 +67,31 @@ def test_what_is_at_a_path_is_told_by_its_inode(tmp_path: Path) -> None:
 )
 def test_where_something_of_a_tree_is_in_the_live_one(path: str, live: str) -> None:
     assert live_path(path) == live
+
+
+class Old:
+    """A process that runs what has been replaced."""
+
+    name, home = "python3", None
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+
+    def link(self, _name: str) -> str:
+        return ""
+
+    def read(self, _name: str) -> bytes:
+        return MAPS
+
+    def view(self) -> SimpleNamespace:
+        return SimpleNamespace(mounts=())
+
+
+@pytest.mark.parametrize(
+    ("has_handed_over", "found"), [(True, [1]), (False, [1, os.getppid()])], ids=["it has handed the node over", "it is a shell"]
+)
+def test_who_ends_soon_does_not_count(monkeypatch: pytest.MonkeyPatch, has_handed_over: bool, found: list[int]) -> None:
+    monkeypatch.setattr(processes, "processes", lambda: map(Old, (1, os.getppid(), os.getpid())))
+    monkeypatch.setattr(processes, "holds", lambda pid, lock: has_handed_over and (pid, lock) == (os.getppid(), Path("/.reprov/lock")))
+    monkeypatch.setattr(processes, "_old_script", lambda process, changed: ())
+    assert [runner.pid for runner in processes.running_old({"usr/sbin/cron"})] == found

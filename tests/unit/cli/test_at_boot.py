@@ -8,7 +8,7 @@ import pytest
 
 from reprov.cli.at_boot import main
 from reprov.errors import NeedsAttention
-from reprov.events import Note
+from reprov.events import Note, PhaseStarted
 from reprov.workflows import boot_commit
 from reprov.workflows.boot_commit import Done
 
@@ -21,6 +21,7 @@ def booting(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
         def carry_out(root: Path, monitor: Any, *, recover_only: bool) -> Done:
             if seen is not None:
                 seen.append((root, recover_only))
+            monitor.emit(PhaseStarted("commit", "Exchanging"))
             monitor.emit(Note("said"))
             if isinstance(comes_out, Exception):
                 raise comes_out
@@ -46,7 +47,7 @@ def test_the_status_says_what_has_become_of_the_node(
     booting: Callable[..., int], capsys: pytest.CaptureFixture[str], comes_out: Done | Exception, status: int, said: str
 ) -> None:
     assert booting(comes_out) == status
-    assert capsys.readouterr().out == f"reprov: said\n{said}"
+    assert capsys.readouterr().out == f"reprov: Exchanging\nreprov: said\n{said}"
 
 
 @pytest.mark.parametrize(("words", "recover_only"), [((), False), (("--recover",), True)])

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from reprov.domain.armed import Armed, ArmedDirectory, ArmedKind
+from reprov.domain.armed import Armed, ArmedKind
 from reprov.domain.labels import LabelChange
 from reprov.domain.owner_change import Ids, OwnerChange
 from reprov.domain.units import Op, OpKind
@@ -17,12 +17,10 @@ UPGRADE = Armed(
     "t1",
     ("/usr/lib/libc.so.6 belongs to the C library",),
     ("", "boot"),
-    reboots=True,
     labels=True,
-    goes_on=False,
     fences=("srv", EVIL),
     ops=(Op(OpKind.SWAP, "usr", ""), Op(OpKind.CREATE, EVIL, "boot")),
-    directories=(ArmedDirectory.of(a_dir("var")._replace(xattrs=(("user.a", b"\0\xff"),))),),
+    directories=(a_dir("var", 0o1777)._replace(xattrs=(("user.a", b"\0\xff"),)),),
     owners=(OwnerChange("home/x", Ids(1, 2), Ids(3, 4)),),
     relabelled=(LabelChange("home/x", b"a\0", b"b\0"),),
     conflicts=("/etc/a",),
@@ -41,11 +39,6 @@ def test_it_comes_back_as_it_was(armed: Armed) -> None:
     text = armed.to_json()
     assert text.isascii()
     assert Armed.parse(text, "armed") == armed
-
-
-def test_a_directory_is_an_entry_again() -> None:
-    entry = a_dir("var", 0o1777)
-    assert ArmedDirectory.of(entry).entry == entry
 
 
 @pytest.mark.parametrize(

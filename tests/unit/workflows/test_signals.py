@@ -8,7 +8,7 @@ import pytest
 
 from reprov.cli.signals import Interrupted, interruptible
 from reprov.errors import NeedsAttention
-from reprov.workflows.commit import signals_held, void_held_signals
+from reprov.workflows.commit import signals_held, stop_is_asked, void_held_signals
 
 EVERY_REQUEST = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 
@@ -74,3 +74,15 @@ def test_what_nohup_ignores_stays_ignored() -> None:
             assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+@EVERY_REQUEST
+def test_a_request_that_is_held_can_be_seen_unless_it_is_ignored(number: signal.Signals) -> None:
+    with interruptible(), signals_held():
+        assert not stop_is_asked()
+        ask(number)
+        assert stop_is_asked()
+        void_held_signals()
+        signal.signal(number, signal.SIG_IGN)  # as nohup does; the block puts it back
+        ask(number)
+        assert not stop_is_asked()

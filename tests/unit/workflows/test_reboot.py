@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from reprov.adapters import reboot, systemctl
+from reprov.adapters import systemctl
 from reprov.adapters.run import CommandFailed
 from reprov.errors import Refused
+from reprov.workflows import reboot
 
 
 @pytest.fixture
