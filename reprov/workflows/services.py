@@ -72,6 +72,7 @@ def settle_services(root: Path, facts: Sequence[ServiceFact], changed: Collectio
         failed = [*_carry_out(decision), *_load_audit(rules, decision.audit, monitor)]
         failed += _not_up(decision, {found.name: found for found in states.values()})
         failed += _still_old(decision, known)
+        _start_stopped(services_of(state))
         failed += _not_active(services_of(state))
         reasons = _remember(state, decision, known)
     for item in decision.left_alone:
@@ -200,6 +201,14 @@ def _what(runner: Running) -> str:
     if runner.lost_mount:
         return f"still lacks {show(runner.lost_mount)} in its sandbox"
     return f"still runs the old {show(runner.old_files[0])}" if runner.old_files else f"still works in the old {show(runner.works_in)}"
+
+
+def _start_stopped(services: Sequence[str]) -> None:
+    """Start the role's units that somebody stopped before the upgrade, a rollout for one: what does not run says nothing of the release."""
+    down = [failure.unit for failure in _not_active(services)]
+    states = systemctl.states_of(down)
+    if stopped := [unit for unit in down if unit in states and states[unit].load == "loaded" and states[unit].active == "inactive"]:
+        systemctl.act("start", stopped)
 
 
 def _not_active(services: Sequence[str]) -> list[Failure]:

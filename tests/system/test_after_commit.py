@@ -252,6 +252,28 @@ def test_what_was_killed_goes_on_with_the_step_that_was_not_finished(interrupted
     assert node.leftovers() == []
 
 
+_KILLED_BEFORE_ITS_JOURNAL = """\
+import os, signal, sys
+from reprov.adapters.node_state import NodeState
+from reprov.cli.main import main
+NodeState.write_journal = lambda self, journal: os.kill(os.getpid(), signal.SIGKILL)
+sys.exit(main())
+"""
+
+
+def test_a_commit_that_was_cut_off_before_its_journal_is_given_up_at_the_next_boot(scripted: Scripted) -> None:
+    node = scripted.node
+    before = node.snapshot()
+    subprocess.run([sys.executable, "-c", _KILLED_BEFORE_ITS_JOURNAL, *node.upgrade_words(NEW)], capture_output=True, check=False)
+    assert (state_of(node)["state"], state_of(node)["interrupted"]) == ("committing", True)
+    ran = node.run("confirm", "--at-boot")
+    assert ran.stdout == "cleaned up after a run that ended while committing; the node is as it was before it\n", ran.stderr
+    assert (state_of(node)["state"], state_of(node)["interrupted"]) == ("confirmed", False)
+    assert node.changed_since(before, directory_times=False) == []
+    assert node.leftovers() == []
+    assert node.run("confirm", "--at-boot").stdout == "nothing to do\n"
+
+
 def test_after_a_power_cut_the_scripts_that_were_not_on_the_disk_run_again(interrupted: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
     node = interrupted.node
     killed_in(node, "var/lib/long")

@@ -165,6 +165,14 @@ def test_what_the_role_names_must_be_active_in_its_order(systemd: Systemd, state
     )
 
 
+def test_a_unit_of_the_role_that_was_stopped_for_the_upgrade_is_started(systemd: Systemd, state: NodeState) -> None:
+    role(state, "a.service", "b.service", "up.service")
+    systemd.add(UnitState("a.service", active="inactive"), UnitState("b.service", active="failed"), UnitState("up.service"))
+    systemd.becomes["a.service"] = UnitState("a.service")
+    assert [failure.unit for failure in settle().failed] == ["b.service"]
+    assert [done for done in systemd.done if done.startswith("start")] == ["start a.service"]
+
+
 def test_a_tree_without_a_role_names_no_services(state: NodeState) -> None:
     assert services_of(state) == ()
 
