@@ -15,6 +15,11 @@ from typing import NamedTuple, NoReturn
 
 import plumbum  # noqa: F401 - importing it runs `uname`: do that before the guard is up
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How long an example takes says something of the machine, and nothing of the code.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 TESTS = Path(__file__).parent
 TIERS = ("unit", "oracle", "system", "vm")

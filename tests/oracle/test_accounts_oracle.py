@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.commands, pytest.mark.needs("unshare", "pwck", "grpck"
 
 # There is nothing but the files in the tree; questions are answered with "No"; a difference between group and gshadow is none of an error.
 BESIDE_THE_POINT = re.compile(r"(directory|program) '.*' does not exist|no changes|\? No$|is a member of the|last password change")
-EXAMPLES = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+EXAMPLES = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def complaints(files: AccountFiles, root: Path) -> set[str]:

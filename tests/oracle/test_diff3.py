@@ -52,7 +52,7 @@ LINES = st.lists(st.sampled_from([b"a", b"b", b"c", b"  key = value", b"# note",
 TEXTS = st.builds(lambda lines, end: b"\n".join(lines) + end, LINES, st.sampled_from([b"", b"\n"]))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(TEXTS, TEXTS, TEXTS)
 def test_a_merge_is_the_same_for_both_sides_and_what_one_left_alone_is_the_others(ours: bytes, base: bytes, theirs: bytes) -> None:
     assert merge_text(ours, base, base) == ours
@@ -61,7 +61,7 @@ def test_a_merge_is_the_same_for_both_sides_and_what_one_left_alone_is_the_other
     assert merge_text(ours, base, theirs) == merge_text(theirs, base, ours)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(TEXTS, TEXTS, TEXTS)
 def test_no_line_that_a_side_added_is_missing_from_a_merge(ours: bytes, base: bytes, theirs: bytes) -> None:
     merged = merge_text(ours, base, theirs)

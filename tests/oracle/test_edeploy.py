@@ -340,7 +340,6 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 CHECKS = settings(
-    deadline=None,
     max_examples=EXAMPLES,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
     phases=[Phase.reuse, Phase.generate],

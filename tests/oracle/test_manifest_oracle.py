@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reprov.adapters.files import scan_tree
@@ -142,7 +142,7 @@ def test_bsdtar_packs_from_a_manifest_the_very_tree(tmp_path: Path) -> None:
 names = st.binary(min_size=1, max_size=8).filter(lambda name: not set(name) & {0, ord("/"), *GLOBS} and name not in (b".", b".."))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 @given(files=st.dictionaries(names, st.binary(max_size=5), min_size=1, max_size=12), directories=st.lists(names, max_size=4))
 def test_mtree_accepts_generated_trees(files: dict[bytes, bytes], directories: list[bytes], scratch: Path) -> None:
     root = scratch / "tree"

@@ -23,13 +23,13 @@ def rpm_says(pairs: list[tuple[str, str]]) -> list[int]:
     return [int(line) for line in said.split()]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(VERSIONS, VERSIONS), min_size=1, max_size=20))
 def test_rpm_agrees_on_versions(pairs: list[tuple[str, str]]) -> None:
     assert [vercmp(first, second) for first, second in pairs] == rpm_says(pairs)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(FULL, FULL), min_size=1, max_size=20))
 def test_rpm_agrees_on_versions_with_epoch_and_release(pairs: list[tuple[str, str]]) -> None:
     assert [compare(first, second) for first, second in pairs] == rpm_says(pairs)

@@ -227,7 +227,6 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 CHECKS = settings(
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
     phases=[Phase.reuse, Phase.generate],
 )

@@ -10,7 +10,7 @@ from reprov.domain.account_lines import Group, SubRange, User, names_in
 from reprov.domain.accounts import MergedAccounts, merge_accounts
 from tests.account_worlds import Case, untouched_upgrades, upgrades
 
-EXAMPLES = settings(max_examples=60, deadline=None)
+EXAMPLES = settings(max_examples=60)
 
 
 def leaving(merged: MergedAccounts, kind: AccountKind) -> set[bytes]:

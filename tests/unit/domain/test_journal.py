@@ -123,7 +123,7 @@ DIRECTORIES = st.builds(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.builds(
         Journal,

@@ -17,7 +17,7 @@ from reprov.domain.units import find_swaps
 from tests.builders import NEVER, a_dir, a_file, a_link, a_tree, owning, scan_of
 
 Tree = dict[str, Entry]
-EXAMPLES = settings(max_examples=100, deadline=None)
+EXAMPLES = settings(max_examples=100)
 CONTENTS = ("1", "2", "3")
 TEXT = b"merged"
 DIGESTS = {hashlib.sha256(content.encode()).hexdigest(): content.encode() for content in CONTENTS}

@@ -121,7 +121,7 @@ def is_preserved(entry: Partition, wanted: Layout) -> bool:
     )
 
 
-MANY = settings(max_examples=100, deadline=None)
+MANY = settings(max_examples=100)
 
 
 @MANY

@@ -9,7 +9,7 @@ from reprov.domain.staying import Staying
 from tests.builders import Case, a_dir, a_file, a_tree, cases, owning, scan_of
 from tests.simulation import admissible, carried_out, exchange_all, walk
 
-EXAMPLES = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+EXAMPLES = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 
 
 def covers(staying: Staying, path: str) -> bool:

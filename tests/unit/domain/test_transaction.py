@@ -15,7 +15,7 @@ from reprov.domain.units import Op, OpKind
 from tests.builders import Case, cases
 from tests.simulation import Inode, Machine, Planned, admissible, at_or_above, carried_out, exchange_all, plan_of, walk
 
-EXAMPLES = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+EXAMPLES = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 
 
 @EXAMPLES

@@ -84,7 +84,7 @@ def own_partition(plan: PartitionPlan) -> Partition:
     return found
 
 
-MANY = settings(max_examples=300, deadline=None)
+MANY = settings(max_examples=300)
 
 
 @MANY

@@ -22,7 +22,7 @@ def leads_through_another_kind(machine: Machine, paths: list[str]) -> bool:
     return False
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 @given(cases())
 def test_going_back_brings_the_images_paths_back_and_leaves_the_nodes_where_they_are(case: Case) -> None:
     planned = admissible(case)
