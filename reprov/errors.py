@@ -4,6 +4,7 @@ Only `reprov.cli.main` prints errors and exits; every other module raises one of
 contract of the man page: scripts and the fleet engine branch on them.
 """
 
+from collections.abc import Sequence
 from enum import IntEnum
 
 
@@ -39,6 +40,25 @@ class InvalidInput(ReprovError):
     """A file, an option or a name that the user wrote cannot be used; the message starts with file:line where there is one."""
 
     exit_code = ExitCode.INVALID
+
+
+class SeveralInvalid(InvalidInput):
+    """More than one thing of a file is wrong; the message is that of the first."""
+
+    def __init__(self, problems: Sequence[InvalidInput]) -> None:
+        super().__init__(problems[0].message, hint=f"`reprov lint` names all {len(problems)} problems of the file")
+        self.problems = tuple(problems)
+
+
+def all_invalid(problems: Sequence[InvalidInput]) -> InvalidInput:
+    """One error for at least one problem."""
+    flat = [each for problem in problems for each in problems_of(problem)]
+    return flat[0] if len(flat) == 1 else SeveralInvalid(flat)
+
+
+def problems_of(error: InvalidInput) -> tuple[InvalidInput, ...]:
+    """The single problems that an error stands for."""
+    return error.problems if isinstance(error, SeveralInvalid) else (error,)
 
 
 class Refused(ReprovError):

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from reprov.adapters.library import Library
+from reprov.adapters.text_file import read_text
 from reprov.domain.check import CHECKS_FOLDER, check_of
 from reprov.domain.role import ROLE_FILE, Layer, Role, RoleFile
 from reprov.errors import InvalidInput
@@ -31,12 +32,9 @@ def _load_layer(name: str, library: Library, child: Layer | None) -> Layer:
             raise
         raise InvalidInput(f"{child.folder}/{ROLE_FILE}: extends {name!r}, which is no role", hint=error.hint) from None
     path = folder / ROLE_FILE
-    try:
-        file = RoleFile.parse(path.read_text("utf-8"), str(path))
-    except FileNotFoundError:
-        raise InvalidInput(f"{path}: a role's folder must have this file") from None
-    except UnicodeDecodeError as error:
-        raise InvalidInput(f"{path}:1: not UTF-8 ({error.reason} at byte {error.start})") from None
+    if not path.exists():
+        raise InvalidInput(f"{path}: a role's folder must have this file")
+    file = RoleFile.parse(read_text(path), str(path))
     _check_files(folder, file)
     return Layer(name, str(folder), file)
 

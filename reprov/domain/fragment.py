@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from reprov.domain.known_keys import did_you_mean
 from reprov.domain.packages import PackageChange
 from reprov.domain.post_script import Step
 from reprov.domain.release import ReleaseId
@@ -14,6 +15,8 @@ from reprov.errors import InvalidInput
 FRAGMENTS_FOLDER: Final = "post-scripts"
 """Of the library, and of a release."""
 FRAGMENT_SUFFIX: Final = ".sh.j2"
+VARIABLES: Final = frozenset({"role", "before", "after", "changed", "added", "removed"})
+"""What a template knows of its hop."""
 _NAME: Final = re.compile(r"([0-9]+)-[A-Za-z0-9_.+-]+")
 
 
@@ -36,6 +39,21 @@ class Fragment:
     def place(self) -> tuple[int, str]:
         """By which fragments are sorted."""
         return int(self.name.partition("-")[0]), self.name
+
+    def check(self) -> None:
+        """Raises `InvalidInput` with the line for a wrong syntax, and for a name that no hop has, in whatever branch it stands."""
+        from jinja2 import Environment, TemplateSyntaxError, nodes
+        from jinja2.meta import find_undeclared_variables
+
+        try:
+            template = Environment(autoescape=False).parse(self.text)
+        except TemplateSyntaxError as error:
+            raise InvalidInput(f"{self.source}:{error.lineno}: {error.message}") from None
+        unknown = find_undeclared_variables(template) - VARIABLES
+        for name in template.find_all(nodes.Name):
+            if name.name in unknown:
+                said = f"{name.name!r} is undefined{did_you_mean(name.name, VARIABLES)}"
+                raise InvalidInput(f"{self.source}:{name.lineno}: {said}", hint=f"there are {', '.join(sorted(VARIABLES))}")
 
     def render(self, before: ReleaseId | None, after: ReleaseId, changes: Iterable[PackageChange]) -> Step:
         """The step for a hop. Raises `InvalidInput` with the line for a template that is wrong or uses a variable that there is not."""

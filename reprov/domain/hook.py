@@ -5,13 +5,13 @@ One set of keys in three places: below `converge:` of role.yaml, in role.json, w
 of a role.yaml is YAML.
 """
 
-import difflib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+from reprov.domain.known_keys import unknown_key
 from reprov.errors import InvalidInput
 
 HOOK_TIMEOUT_S: Final = 3600
@@ -95,8 +95,7 @@ def hook_of(fields: object) -> Hook:
     known = _PUPPET if "puppet" in fields else _ANSIBLE
     for key in fields:
         if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1)
-            raise ValueError(f"unknown key {key!r}" + (f" (did you mean {near[0]!r}?)" if near else ""))
+            raise ValueError(unknown_key(key, known))
     for key in _WORDS:
         if not isinstance(fields.get(key, "x"), str) or not fields.get(key, "x") or fields.get(key, "x").startswith("-"):
             raise ValueError(f"{key}: a word is expected, that is no option")

@@ -1,12 +1,14 @@
 """ids/FAMILY.yaml: the table of stable ids as written, and the same text with names added."""
 
+from collections.abc import Iterable
 from typing import Annotated, NamedTuple
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from reprov.domain.ids import ACCOUNT_NAME, NOLOGIN, Group, IdTable, User, group_line, user_line
-from reprov.domain.yaml_text import YamlText
+from reprov.domain.yaml_model import validated
+from reprov.domain.yaml_text import Location, YamlText
 from reprov.errors import InvalidInput
 
 _INDENT = 2
@@ -55,11 +57,7 @@ class _IdFile(BaseModel):
 def parse_id_file(text: str, source: str) -> IdTable:
     """Read a table. Raises `InvalidInput` with file:line for anything that is none, and for a name or number given twice."""
     lines = YamlText(text, source, "a table of ids")
-    try:
-        file = _IdFile.model_validate(lines.data)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        raise lines.invalid(problem["loc"], _explain(problem["type"], problem["msg"], problem["loc"])) from None
+    file = validated(_IdFile, lines, lines.data, _keys_at)
     return IdTable.of(
         (
             User(name, found.id, found.group or name, found.home, found.shell, found.gecos, lines.where(("users", name)))
@@ -118,11 +116,5 @@ def _with_lines(lines: list[str], section: str, end: _End, added: list[str]) -> 
     return [*lines[: end.line], *heading, *(" " * end.indent + line for line in added), *lines[end.line :]]
 
 
-def _explain(kind: str, message: str, location: tuple[int | str, ...]) -> str:
-    key = location[-1] if location else ""
-    if kind == "extra_forbidden":
-        return f"unknown key {key!r}"
-    if kind == "missing":
-        return f"{key!r} is missing"
-    where = ".".join(str(part) for part in location if part != "[key]")
-    return f"{where}: {message.removeprefix('Value error, ').removeprefix('Input ')}"
+def _keys_at(location: Location) -> Iterable[str]:
+    return (_IdFile if len(location) == 1 else _UserFields).model_fields

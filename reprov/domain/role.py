@@ -1,16 +1,16 @@
 """role.yaml: what a role is made of, with every mistake reported by file and line."""
 
-import difflib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from reprov.domain.hook import Hook, hook_of
 from reprov.domain.release import MANAGED_FILESYSTEMS
-from reprov.domain.yaml_text import YamlText
+from reprov.domain.yaml_model import validated
+from reprov.domain.yaml_text import Location, YamlText
 from reprov.errors import InvalidInput
 
 ROLE_FILE = "role.yaml"
@@ -112,11 +112,7 @@ class RoleFile(BaseModel):
     def parse(cls, text: str, source: str) -> "RoleFile":
         """Read role.yaml. Raises `InvalidInput` with file:line for anything that is not a role."""
         lines = YamlText(text, source, "a role")
-        try:
-            role = cls.model_validate(lines.data)
-        except ValidationError as error:
-            problem = error.errors()[0]
-            raise lines.invalid(problem["loc"], _explain(problem["type"], problem["msg"], problem["loc"])) from None
+        role = validated(cls, lines, lines.data, _keys_at)
         if role.extends is None and role.suite is None:
             raise InvalidInput(
                 f"{source}:1: the role names neither the role it extends nor a suite", hint="suite: bookworm, or extends: base"
@@ -226,14 +222,6 @@ class Role:
         return tuple(dict.fromkeys(name for layer in self.layers for name in get(layer.file)))
 
 
-def _explain(kind: str, message: str, location: tuple[int | str, ...]) -> str:
-    key = location[-1] if location else ""
-    if kind == "extra_forbidden":
-        allowed = Repository.model_fields if location[0] == "repositories" else RoleFile.model_fields
-        near = difflib.get_close_matches(str(key), [name.replace("_", "-") for name in allowed], n=1)
-        return f"unknown key {key!r}" + (f" (did you mean {near[0]!r}?)" if near else "")
-    if kind == "missing":
-        return f"{key!r} is missing"
-    where = ".".join(str(part) for part in location if not isinstance(part, int))
-    said = message.removeprefix("Value error, ").removeprefix("Input ")
-    return f"{where}: {said}"
+def _keys_at(location: Location) -> Iterable[str]:
+    model = Repository if location[0] == "repositories" else RoleFile
+    return [name.replace("_", "-") for name in model.model_fields]

@@ -10,7 +10,7 @@ from reprov.adapters.installed_files import read_installed_files
 from reprov.adapters.library import Library
 from reprov.adapters.mounts import read_mounts
 from reprov.adapters.puppet_state import read_managed_files
-from reprov.adapters.release_files import read_lists
+from reprov.adapters.release_files import known_concerns, read_lists
 from reprov.adapters.systemd_units import read_unit_directories
 from reprov.adapters.unowned import NOT_ENTERED, Walker
 from reprov.domain.installed_files import InstalledFiles
@@ -52,7 +52,7 @@ def learn(root: Path, library: Path | None, concerns: Sequence[str], *, deep: bo
     inspect_node(root)
     shelf = Library.default(library)
     lists = _ownership(shelf, concerns)
-    others = {name: _ownership(shelf, [name]) for name in _concerns_of(shelf) if name not in concerns}
+    others = {name: _ownership(shelf, [name]) for name in known_concerns(shelf) if name not in concerns}
     fences, volumes = _sorted_mounts(read_mounts(root))
     with opened_directory(root) as root_fd:
         with phase(monitor, "packages", "Reading the package database") as progress:
@@ -106,10 +106,6 @@ def _ownership(library: Library, concerns: Sequence[str]) -> Ownership:
         RuleList.join(kind("add-only/"), plain_includes=True),
         RuleList.join(kind("merge/"), plain_includes=True, text_merges=True),
     )
-
-
-def _concerns_of(library: Library) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name.rpartition(".")[0] for name in library.names("excludes") if "." in name))
 
 
 def _recorded(installed: InstalledFiles) -> int:

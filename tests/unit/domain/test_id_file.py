@@ -12,7 +12,7 @@ SHIPPED = Path(__file__).parents[3] / "ids"
 
 BAD = {
     "an unknown section": ("users: {}\nmembers: {}\n", "i.yaml:2: unknown key 'members'"),
-    "an unknown key of a user": ("users:\n  a: {id: 100, uid: 1}\n", "i.yaml:2: unknown key 'uid'"),
+    "an unknown key of a user": ("users:\n  a: {id: 100, uid: 1}\n", "i.yaml:2: unknown key 'uid' (did you mean 'id'?)"),
     "a user without a number": ("users:\n  a: {home: /x}\n", "i.yaml:2: 'id' is missing"),
     "a number as text": ("groups:\n  a: '100'\n", "i.yaml:2: groups.a: should be a valid integer"),
     "a number below zero": ("groups:\n  a: -1\n", "i.yaml:2: groups.a: should be greater than or equal to 0"),

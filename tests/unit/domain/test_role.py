@@ -22,8 +22,11 @@ BAD = {
     ),
     "a repository without a suite": ("suite: bookworm\nrepositories:\n  - name: a\n", "r.yaml:3: 'suite' is missing"),
     "a key that stands twice": ("suite: bookworm\npackages: [a1]\npackages: [b1]\n", "r.yaml:3: 'packages' stands in line 2 already"),
-    "a word where a list is expected": ("suite: bookworm\npackages: vim\n", "r.yaml:2: packages: should be a valid tuple"),
-    "a number where a name is expected": ("suite: bookworm\npackages:\n- vim\n- 7\n", "r.yaml:4: packages: should be a valid string"),
+    "a word where a list is expected": ("suite: bookworm\npackages: vim\n", "r.yaml:2: packages: a list is expected"),
+    "a number where a name is expected": (
+        "suite: bookworm\npackages:\n- vim\n- 7\n",
+        "r.yaml:4: packages: text is expected (in quotes where YAML would take it for something else)",
+    ),
     "a package name with a space": ("suite: bookworm\npackages:\n- vim nano\n", "r.yaml:3: packages: 'vim nano' is not a package"),
     "an option of apt as a package": ("suite: bookworm\npackages: ['-o']\n", "r.yaml:2: packages: '-o' is not a package"),
     "a script outside the folder": ("suite: bookworm\nscripts: [../x]\n", "r.yaml:2: scripts: '../x' is not a plain name"),
