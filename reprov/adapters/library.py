@@ -1,4 +1,4 @@
-"""The library: roles/, excludes/, post-scripts/ and ids/, found by name in the first folder that has them."""
+"""The library: roles/, excludes/, post-scripts/, ids/ and playbooks/, found by name in the first folder that has them."""
 
 import difflib
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _SITE = Path("/etc/reprov")
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """Folders that hold roles/, excludes/, post-scripts/ and ids/; a name in an earlier one shadows the later ones."""
+    """Folders that hold roles/, excludes/, post-scripts/, ids/ and playbooks/; a name in an earlier one shadows the later ones."""
 
     folders: tuple[Path, ...]
 

@@ -50,7 +50,7 @@ library = click.option(
     "--library",
     type=click.Path(exists=True, file_okay=False, resolve_path=True, path_type=Path),
     metavar="DIR",
-    help="A directory whose roles/, excludes/, post-scripts/ and ids/ go before those of /etc/reprov and reprov's own.",
+    help="A directory whose roles/, excludes/, post-scripts/, ids/ and playbooks/ go before those of /etc/reprov and reprov's own.",
 )
 """Passes `library: Path | None`."""
 
