@@ -25,6 +25,11 @@ def has_lasting_owners(filesystem: str) -> bool:
     return filesystem not in _NOT_LASTING and filesystem not in _NO_OWNERS
 
 
+def is_shared(filesystem: str) -> bool:
+    """True where other machines, or a program, have a say in what is there: a lock may not mean anything."""
+    return filesystem in _SHARED or filesystem.startswith("fuse")
+
+
 def why_not_ours(filesystem: str) -> str:
     """Why the owners of the files there are not the node's to change; empty when they are."""
     if filesystem in _SHARED:
