@@ -51,12 +51,21 @@ def verbs() -> Iterator[str]:
 
 def one_verb(name: str) -> Iterator[str]:
     """A verb: usage, help, options."""
-    command = load(name)
-    context = click.Context(command, info_name=f"reprov {name}")
+    yield from one_command(load(name), f"reprov {name}")
+
+
+def one_command(command: click.Command, name: str) -> Iterator[str]:
+    """A command and those below it."""
+    context = click.Context(command, info_name=name)
     pieces = [piece for piece in command.collect_usage_pieces(context) if piece != "[OPTIONS]"]
-    yield f'.Ss "reprov {" ".join([name, *pieces])}"'
+    yield f'.Ss "{" ".join([name, *pieces])}"'
     yield from prose(inspect.cleandoc(command.help or "").split("\f")[0])
     yield from options(command, context)
+    if isinstance(command, click.Group):
+        for below in command.list_commands(context):
+            found = command.get_command(context, below)
+            assert found is not None
+            yield from one_command(found, f"{name} {below}")
 
 
 def prose(text: str) -> Iterator[str]:

@@ -26,6 +26,7 @@ class Verb(NamedTuple):
 
 
 VERBS = {
+    "lint": Verb(Section.SERVER, "Check infra.yaml, roles, lists, templates, playbooks."),
     "build": Verb(Section.SERVER, "Build a version of a role from its definition."),
     "publish": Verb(Section.SERVER, "Seal a tree into the store as a release."),
     "releases": Verb(Section.SERVER, "List the releases of the store, or check them."),
@@ -34,6 +35,7 @@ VERBS = {
     "serve": Verb(Section.SERVER, "Serve the store to nodes, read-only, over rsync."),
     "rescue-image": Verb(Section.SERVER, "Make kernel and initramfs to boot nodes for installation."),
     "import-edeploy": Verb(Section.SERVER, "Turn eDeploy's metadata into a site directory."),
+    "rollout": Verb(Section.SERVER, "Take many nodes to another release, through Ansible."),
     "inventory": Verb(Section.NODE, "Show disks, OSDs, mounts, network, and which devices are data."),
     "prove": Verb(Section.NODE, "Fingerprint the data devices, or compare with an earlier proof."),
     "activate": Verb(Section.NODE, "Bring the OSDs up, and see that they are the same ones."),

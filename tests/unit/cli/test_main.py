@@ -189,7 +189,7 @@ def test_verbose_shows_commands_and_only_while_the_verb_runs(reprov: Reprov, ver
 
 
 def test_completion_knows_verbs_without_importing_them(reprov: Reprov, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"_REPROV_COMPLETE": "bash_complete", "COMP_WORDS": "reprov ro", "COMP_CWORD": "1"}.items():
+    for name, value in {"_REPROV_COMPLETE": "bash_complete", "COMP_WORDS": "reprov rollb", "COMP_CWORD": "1"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delitem(sys.modules, "reprov.cli.rollback", raising=False)
     assert reprov().stdout == "plain,rollback\n"
