@@ -3,6 +3,7 @@
 import os
 import stat
 from pathlib import Path
+from typing import Final
 
 import reprov
 from reprov.adapters.boot_hook import packaged_files
@@ -12,6 +13,11 @@ from reprov.domain.hand_over import COMMAND
 from reprov.errors import InvalidInput
 
 CLIENT_FOLDER = "usr/lib/reprov/reprov"
+PYTHON: Final = "usr/bin/python3"
+"""What the client is run by, in the tree."""
+COMPILE_CLIENT: Final = (f"/{PYTHON}", "-m", "compileall", "-q", "--invalidation-mode", "checked-hash", f"/{CLIENT_FOLDER}")
+"""Run in the tree, by its own Python: otherwise every verb compiles all that it imports, which takes longer than a plan. Compared by
+hash: the files of a tree have one time."""
 
 # -I: neither the caller's PYTHON* variables nor its home change what root runs. -B: no bytecode beside the sources, which
 # `reprov verify` would have to call drift.

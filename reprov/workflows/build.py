@@ -12,7 +12,7 @@ from reprov.adapters.chroot import Chroot
 from reprov.adapters.dnf import Dnf
 from reprov.adapters.finish_tree import clean, collect_facts, default_umask
 from reprov.adapters.ids import IdFiles
-from reprov.adapters.lay import install_boot_hook, install_client, lay_files
+from reprov.adapters.lay import COMPILE_CLIENT, PYTHON, install_boot_hook, install_client, lay_files
 from reprov.adapters.library import Library
 from reprov.adapters.overlay import materialise
 from reprov.adapters.role_files import load_role, write_checks
@@ -154,6 +154,8 @@ def _furnish(box: Sandbox, manager: Apt | Dnf, root: Path, job: Job) -> None:
             for layer in job.layers:
                 _apply(layer, chroot)
             install_client(chroot.view)
+            if (chroot.view / PYTHON).exists():
+                chroot.run(COMPILE_CLIENT)
     with phase(job.monitor, "clean", "removing what belongs to one machine"):
         clean(box.view(root), started_ns=job.started_ns, epoch_s=BUILD_EPOCH_S)
 

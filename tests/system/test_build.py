@@ -28,7 +28,7 @@ from reprov.workflows.publish import built, publish
 pytestmark = [pytest.mark.commands, pytest.mark.system, pytest.mark.needs("mmdebstrap", "unshare", "nsenter")]
 
 ROLES = {
-    "mini/role.yaml": "suite: bookworm\npackages: [iputils-ping, nano]\nscripts: [furnish]\nexcludes: [base]\n",
+    "mini/role.yaml": "suite: bookworm\npackages: [iputils-ping, nano, python3-minimal]\nscripts: [furnish]\nexcludes: [base]\n",
     "mini/scripts/furnish": """\
 #!/bin/sh -eu
 mkdir -p /srv/gone/deep /srv/remade
@@ -163,7 +163,11 @@ def test_the_client_is_in_the_tree(site: Site, mini: Manifest) -> None:
     assert (command.mode, command.uid, command.gid) == (0o755, 0, 0)
     ours = [entry for path, entry in mini.entries.items() if path.startswith("usr/lib/reprov/reprov/") and entry.size]
     assert {(entry.mode, entry.uid, entry.gid) for entry in ours} == {(0o644, 0, 0)}
-    assert not [entry.path for entry in ours if entry.path.endswith(".pyc")]
+    modules = {path.removesuffix(".py") for path in mini.entries if path.startswith("usr/lib/reprov/reprov/") and path.endswith(".py")}
+    compiled = {path.replace("__pycache__/", "").partition(".")[0] for path in (entry.path for entry in ours) if path.endswith(".pyc")}
+    assert compiled == modules, "a verb compiles what it imports, every time"
+    python = site.tree("mini", "1") / "usr/lib/reprov/reprov/__pycache__/errors.cpython-311.pyc"
+    assert python.read_bytes()[4:8] == b"\3\0\0\0", "not compared by hash"
 
 
 def test_what_the_client_does_at_boot_is_in_the_tree(site: Site, mini: Manifest) -> None:
