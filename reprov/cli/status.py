@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reprov.cli import options
-from reprov.cli.tables import human_steps, print_json, print_text
+from reprov.cli.tables import human_steps, human_time, print_json, print_text
 from reprov.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def status(root: Path, as_json: bool) -> ExitCode:
                 "changed_at": deployment.changed_at,
                 "storage": found.storage or None,
                 "armed": list(found.armed) or None,
+                "confirm_within_s": found.confirm_within_s,
                 "reboot": list(found.reboot),
                 "steps": {"done": len(after.done), "total": after.steps, "end": after.end or None} if after else None,
                 "quarantined": [item.to_fields() for item in found.quarantined],
@@ -55,6 +56,8 @@ def status(root: Path, as_json: bool) -> ExitCode:
     click.echo(f"source     {deployment.source}")
     if after and (after.steps or after.end not in ("", "confirmed")):
         click.echo(f"scripts    {_told(after)}")
+    if found.confirm_within_s is not None:
+        click.echo(f"confirm    `reprov confirm`, over a new connection, within {human_time(found.confirm_within_s)}, or it goes back")
     for item in found.quarantined:
         print_text(f"refused    {item.release} since {item.since}: {item.reason}")
     if found.storage:

@@ -1,10 +1,13 @@
 """What a node says of itself: its deployment, and its history."""
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from reprov.adapters.health_state import HealthState
 from reprov.adapters.post_state import PostState
+from reprov.adapters.processes import boot_id
 from reprov.domain.deployment import Deployment, State
 from reprov.domain.post_progress import Progress
 from reprov.domain.quarantine import Quarantined
@@ -33,6 +36,8 @@ class Status:
     """Why what is in flight waits for the next boot; empty where nothing does."""
     quarantined: tuple[Quarantined, ...] = ()
     """The releases that are refused, because the node was rolled back from them."""
+    confirm_within_s: float | None = None
+    """How long the node still waits for `reprov confirm`, before it goes back; None where it waits for nobody's word."""
 
 
 def status(root: Path) -> Status:
@@ -48,6 +53,7 @@ def status(root: Path) -> Status:
         after,
         _reasons_of_waiting(node, deployment),
         post.quarantined(),
+        _waits_for_word_s(node),
     )
 
 
@@ -59,6 +65,14 @@ def _reasons_of_waiting(node: Node, deployment: Deployment) -> tuple[str, ...]:
     except NeedsAttention as error:
         return (error.message,)
     return armed.reasons if armed else ("what was armed is missing; `reprov disarm` forgets it",)
+
+
+def _waits_for_word_s(node: Node) -> float | None:
+    progress, own = pending(node), HealthState(node.state.directory)
+    if progress is None or not own.patience().awaits_operator or own.is_confirmed(progress.transaction):
+        return None
+    deadline_s = own.deadline(boot_id())
+    return max(0.0, deadline_s - time.monotonic()) if deadline_s is not None else None
 
 
 def _told_of(after: Progress | None, node: Node) -> Progress | None:

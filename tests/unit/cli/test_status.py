@@ -1,6 +1,7 @@
 """reprov status, on the state files of a node."""
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,9 +9,12 @@ from typing import Any
 
 import pytest
 
+from reprov.adapters.health_state import HealthState
 from reprov.adapters.node_state import NodeState
 from reprov.adapters.post_state import PostState
+from reprov.adapters.processes import boot_id
 from reprov.domain.deployment import Deployment, State
+from reprov.domain.health import Baseline, Network, Patience
 from reprov.domain.journal import Journal
 from reprov.domain.post_progress import Done, Progress
 from reprov.domain.post_script import PostScript
@@ -77,6 +81,7 @@ def test_json(reprov: Callable[..., Any], tmp_path: Path) -> None:
         "changed_at": AT,
         "storage": None,
         "armed": None,
+        "confirm_within_s": None,
         "reboot": [],
         "steps": None,
         "quarantined": [],
@@ -144,6 +149,28 @@ def test_what_ran_after_the_commit(reprov: Callable[..., Any], tmp_path: Path, s
     NodeState(node).finish_journal()
     PostState(NodeState(node).directory).begin(PostScript(ONE, TWO), replace(PROGRESS, end=end))
     assert reprov("status", "--root", node).stdout.removeprefix(TEXTS["installed, with a way back"][1].replace("committed", state)) == text
+
+
+def test_a_node_that_waits_to_be_confirmed_says_how_long(
+    reprov: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = a_node(tmp_path, COMMITTED)
+    state = NodeState(node)
+    state.write_journal(Journal("t", ("",), (), (), (), ()))
+    state.finish_journal()
+    PostState(state.directory).begin(PostScript(ONE, TWO), PROGRESS)
+    own = HealthState(state.directory)
+    own.begin(Baseline(Network()), Patience(timeout_s=90, awaits_operator=True))
+    monkeypatch.setattr(time, "monotonic", lambda: 1000.0)
+    assert "confirm " not in reprov("status", "--root", node).stdout, "it waits for nobody yet"
+    own.write_deadline(1042.0, boot_id())
+    assert "confirm    `reprov confirm`, over a new connection, within 42.0 s, or it goes back\n" in reprov("status", "--root", node).stdout
+    assert json.loads(reprov("status", "--root", node, "--json").stdout)["confirm_within_s"] == 42.0
+    own.write_deadline(1042.0, "another boot")
+    assert "confirm " not in reprov("status", "--root", node).stdout
+    own.write_deadline(1042.0, boot_id())
+    own.confirm("t")
+    assert "confirm " not in reprov("status", "--root", node).stdout
 
 
 def test_what_ran_after_a_commit_that_was_taken_back_is_not_told(reprov: Callable[..., Any], tmp_path: Path) -> None:
