@@ -10,8 +10,8 @@ import pytest
 from bench import lab
 from bench.measure import REPROV_PROGRAM, measure
 from bench.values import Cost, RecoveryCosts
-from tests.system.hazard_lab import NEW, OLD, around_exchanges, die, in_child, run_here
-from tests.system.node import Hooks, Node, Store
+from tests.system.hazard_lab import NEW, OLD, around_exchanges, die, in_child
+from tests.system.node import Hooks, Node, Store, run_here
 from tests.system.trees import Tree
 
 OPS = 100

@@ -4,7 +4,6 @@ All images lie on one XFS of the lab's own, because a clone of a loop device's b
 was at one instant: every write that had been issued by then, and none after it. Power cuts are in `power_lab`.
 """
 
-import io
 import os
 import signal
 import subprocess
@@ -12,7 +11,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,10 +19,8 @@ import pytest
 
 from reprov.adapters import exchange, kernel, node_state
 from reprov.adapters.volumes import Volumes
-from reprov.cli.main import main
 from reprov.domain.units import Op
-from tests.conftest import Ran
-from tests.system.node import Node, Store
+from tests.system.node import Node, Store, run_here
 from tests.system.snapshot import Snapshot, difference, snapshot
 from tests.system.trees import CAP_NET_RAW, Tree, make_library
 
@@ -102,18 +99,6 @@ def add_node_data(node: Node) -> None:
 def data_of(found: Snapshot) -> Snapshot:
     """The part of a snapshot that no commit may touch."""
     return {path: seen for path, seen in found.items() if any(path == kept or path.startswith(kept + "/") for kept in DATA)}
-
-
-def run_here(*arguments: object) -> Ran:
-    """A command line in this process, its output caught."""
-    out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.TextIOWrapper(io.BytesIO(), "utf-8")
-    with redirect_stdout(out), redirect_stderr(err):
-        status = main([os.fspath(argument) if isinstance(argument, Path) else str(argument) for argument in arguments])
-    texts = []
-    for stream in (out, err):
-        stream.flush()
-        texts.append(stream.buffer.getvalue().decode())
-    return Ran(status, *texts)
 
 
 @dataclass(frozen=True)

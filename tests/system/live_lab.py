@@ -1,5 +1,6 @@
 """A booted node of a role with scripts, services and a check, whose next release runs what a test writes into the node's own files."""
 
+import json
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,7 +9,7 @@ from typing import Final
 
 from reprov.domain.release import ReleaseId
 from reprov.domain.resolved_role import ResolvedRole
-from tests.system.node import Run, Store
+from tests.system.node import Store, run_here
 from tests.system.nspawn_lab import LAB, Booted, booted
 from tests.system.service_lab import STORE, make_release, mounted
 from tests.system.trees import Tree
@@ -50,25 +51,25 @@ mount -t tmpfs tmpfs /sys/class/block
 class LiveLab:
     """The store with two releases, and the disk of a node that has the old one."""
 
-    def __init__(self, folder: Path, run: Run, change: Callable[[Tree, str], None] = lambda tree, version: None) -> None:
+    def __init__(self, folder: Path, change: Callable[[Tree, str], None] = lambda tree, version: None) -> None:
         """`change` is done to the tree of each release."""
         self.folder = folder
         self._change = change
-        self.store = Store(folder / "store", run)
+        self.store = Store(folder / "store", run_here)
         (folder / "library/post-scripts").mkdir(parents=True)
         (folder / "library/post-scripts/50-site.sh.j2").write_text(_ASKED.format(name="fragment") + "echo {{ before }} to {{ after }}\n")
         for version in (OLD, NEW):
-            self._publish(version, run)
+            self._publish(version)
         self.image = folder / "node.ext4"
         with self.image.open("wb") as file:
             file.truncate(_IMAGE_BYTES)
         subprocess.run(["mkfs.ext4", "-q", "-F", str(self.image)], check=True)
         with mounted(self.image, folder / "root") as root:
-            ran = run("upgrade", ROLE, OLD, "--from", self.store.folder, "--root", root)
+            ran = run_here("upgrade", ROLE, OLD, "--from", self.store.folder, "--root", root)
             assert ran.status == 0, ran.stderr
             subprocess.run(["ssh-keygen", "-q", "-A", "-f", str(root)], check=True)
 
-    def _publish(self, version: str, run: Run) -> None:
+    def _publish(self, version: str) -> None:
         build = self.store.folder / f"build/{ROLE}/{version}"
         build.mkdir(parents=True)
         tree = Tree.over(make_release(build / "tree", version))
@@ -83,12 +84,24 @@ class LiveLab:
         (build / "checks/answers").write_text(_ASKED.format(name="check") + "systemctl is-active plain.service\n")
         role = ResolvedRole(ReleaseId(ROLE, version), None, "debian", "bookworm", (), _CONCERNS, ("50-site",), _SERVICES, ("answers",), ())
         (build / "role.json").write_text(role.to_json())
-        ran = run("publish", ROLE, version, "--store", self.store.folder, "--library", self.folder / "library")
+        ran = run_here("publish", ROLE, version, "--store", self.store.folder, "--library", self.folder / "library")
         assert ran.status == 0, ran.stderr
 
     @contextmanager
-    def node(self, folder: Path) -> Iterator[Booted]:
+    def node(self) -> Iterator[Booted]:
         """The node, booted."""
-        with mounted(self.image, folder / "node") as root, booted(root, binds={STORE: self.store.folder}) as node:
+        with mounted(self.image, self.folder / "node") as root, booted(root, binds={STORE: self.store.folder}) as node:
             node.shell(_WITHOUT_DEVICES)
             yield node
+
+
+def state_of(node: Booted) -> dict[str, object]:
+    """What `reprov status` says there."""
+    found: dict[str, object] = json.loads(node.reprov("status", "--json").stdout)
+    return found
+
+
+def go_back(node: Booted) -> None:
+    """Have the old release again."""
+    if state_of(node)["installed"] != f"{ROLE} {OLD}":
+        node.reprov("rollback")

@@ -1,15 +1,18 @@
 """A node and a store of the tests: what an operator types, in this process or in one of its own."""
 
+import io
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
 
 from reprov import events
 from reprov.cli import monitors
+from reprov.cli.main import main
 from tests.conftest import Ran
 from tests.system.snapshot import Snapshot, difference, marked, snapshot, timeless, without
 from tests.system.trees import Tree, make_library
@@ -34,6 +37,18 @@ class Killer:
 monitors._monitor_for_people = lambda stack: Killer()
 sys.exit(main())
 """
+
+
+def run_here(*arguments: object) -> Ran:
+    """A command line in this process, its output caught."""
+    out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.TextIOWrapper(io.BytesIO(), "utf-8")
+    with redirect_stdout(out), redirect_stderr(err):
+        status = main([os.fspath(argument) if isinstance(argument, Path) else str(argument) for argument in arguments])
+    texts = []
+    for stream in (out, err):
+        stream.flush()
+        texts.append(stream.buffer.getvalue().decode())
+    return Ran(status, *texts)
 
 
 class Store:

@@ -8,15 +8,13 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from io import StringIO
+from contextlib import contextmanager
 
 import pytest
 
-from reprov.cli.main import main
 from tests.conftest import Ran
 from tests.system import nspawn_lab
-from tests.system.live_lab import NEW, OLD, ROLE, LiveLab
+from tests.system.live_lab import NEW, OLD, ROLE, LiveLab, go_back, state_of
 from tests.system.nspawn_lab import Booted
 from tests.system.service_lab import STORE
 from tests.system.trees import Tree
@@ -74,14 +72,7 @@ def give_python(tree: Tree, version: str) -> None:
 
 @pytest.fixture(scope="module")
 def booted_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Booted]:
-    def run(*words: object) -> Ran:
-        with redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as err:
-            status = main([str(word) for word in words])
-        return Ran(status, out.getvalue(), err.getvalue())
-
-    folder = tmp_path_factory.mktemp("hand-over")
-    (folder / "boot").mkdir()
-    with LiveLab(folder, run, give_python).node(folder / "boot") as node:
+    with LiveLab(tmp_path_factory.mktemp("hand-over"), give_python).node() as node:
         yield node
 
 
@@ -92,13 +83,7 @@ def node(booted_node: Booted) -> Iterator[Booted]:
     booted_node.shell(f"ln -sfn /{new}/bin/python3.11 {PYTHON}")
     yield booted_node
     booted_node.shell("rm -f /root/fragment /root/client /root/said /root/begun /root/let-go")
-    if state_of(booted_node)["installed"] != f"{ROLE} {OLD}":
-        booted_node.reprov("rollback")
-
-
-def state_of(node: Booted) -> dict[str, object]:
-    found: dict[str, object] = json.loads(node.reprov("status", "--json").stdout)
-    return found
+    go_back(booted_node)
 
 
 def quarantined(node: Booted) -> list[dict[str, str]]:

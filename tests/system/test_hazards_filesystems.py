@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.system.filesystems import Filesystems
-from tests.system.hazard_lab import FILESYSTEMS, NEW, OLD, Disk, Lab, add_node_data, around_exchanges, data_of, lab, look, once, run_here
-from tests.system.node import Hooks
+from tests.system.hazard_lab import FILESYSTEMS, NEW, OLD, Disk, Lab, add_node_data, around_exchanges, data_of, lab, look, once
+from tests.system.node import Hooks, run_here
 from tests.system.snapshot import difference
 
 __all__ = ["lab"]

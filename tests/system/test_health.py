@@ -7,15 +7,13 @@ import json
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from io import StringIO
+from contextlib import contextmanager
 
 import pytest
 
-from reprov.cli.main import main
 from tests.conftest import Ran
 from tests.system import nspawn_lab
-from tests.system.live_lab import NEW, OLD, ROLE, LiveLab
+from tests.system.live_lab import NEW, OLD, ROLE, LiveLab, go_back, state_of
 from tests.system.nspawn_lab import Booted
 from tests.system.service_lab import STORE
 
@@ -58,14 +56,7 @@ sys.exit(status)
 
 @pytest.fixture(scope="module")
 def booted_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Booted]:
-    def run(*words: object) -> Ran:
-        with redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as err:
-            status = main([str(word) for word in words])
-        return Ran(status, out.getvalue(), err.getvalue())
-
-    folder = tmp_path_factory.mktemp("health")
-    (folder / "boot").mkdir()
-    with LiveLab(folder, run).node(folder / "boot") as node:
+    with LiveLab(tmp_path_factory.mktemp("health")).node() as node:
         node.write("root/rsyncd.conf", _RSYNCD)
         node.shell(_NETWORK)
         yield node
@@ -76,13 +67,7 @@ def node(booted_node: Booted) -> Iterator[Booted]:
     """The node with the old release, of which the test leaves the old or the new one."""
     yield booted_node
     booted_node.shell("rm -f /root/fragment; systemctl reset-failed")
-    if state_of(booted_node)["installed"] != f"{ROLE} {OLD}":
-        booted_node.reprov("rollback")
-
-
-def state_of(node: Booted) -> dict[str, object]:
-    found: dict[str, object] = json.loads(node.reprov("status", "--json").stdout)
-    return found
+    go_back(booted_node)
 
 
 def harm(node: Booted, script: str) -> None:

@@ -1,19 +1,15 @@
 """Upgrades of a booted node from end to end: its scripts, services and checks, and the way back when one of them fails."""
 
-import json
 import re
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from io import StringIO
+from contextlib import contextmanager
 
 import pytest
 
-from reprov.cli.main import main
-from tests.conftest import Ran
 from tests.system import nspawn_lab
-from tests.system.live_lab import NEW, OLD, ROLE, LiveLab
+from tests.system.live_lab import NEW, OLD, ROLE, LiveLab, go_back, state_of
 from tests.system.nspawn_lab import Booted
 from tests.system.service_lab import STORE, ServiceNode
 
@@ -24,14 +20,7 @@ UPGRADE = ("upgrade", ROLE, NEW, "--from", STORE, "--retry")
 
 @pytest.fixture(scope="module")
 def booted_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Booted]:
-    def run(*words: object) -> Ran:
-        with redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as err:
-            status = main([str(word) for word in words])
-        return Ran(status, out.getvalue(), err.getvalue())
-
-    folder = tmp_path_factory.mktemp("live")
-    (folder / "boot").mkdir()
-    with LiveLab(folder, run).node(folder / "boot") as node:
+    with LiveLab(tmp_path_factory.mktemp("live")).node() as node:
         yield node
 
 
@@ -40,13 +29,7 @@ def node(booted_node: Booted) -> Iterator[Booted]:
     """The node with the old release, of which the test leaves the old or the new one."""
     yield booted_node
     booted_node.shell("rm -f /root/fragment /root/postinst /root/check /root/begun /root/let-go")
-    if state_of(booted_node)["installed"] != f"{ROLE} {OLD}":
-        booted_node.reprov("rollback")
-
-
-def state_of(node: Booted) -> dict[str, object]:
-    found: dict[str, object] = json.loads(node.reprov("status", "--json").stdout)
-    return found
+    go_back(booted_node)
 
 
 def assert_sound(node: Booted, version: str) -> None:

@@ -2,27 +2,22 @@
 confirmed, and they run again; a second run changes nothing, and a node that goes back serves again.
 """
 
-import json
 import re
 import shutil
 import sysconfig
 from collections.abc import Iterator
-from contextlib import redirect_stderr, redirect_stdout
-from io import StringIO
 from pathlib import Path
 
 import pytest
 
 from reprov.adapters.playbook_project import write_project
-from reprov.cli.main import main
 from reprov.domain.arity import Arity
 from reprov.domain.infra import Host, Infra, JsonValue, Profile
 from reprov.domain.playbook import project
 from reprov.workflows.derive import derive_hops
-from tests.conftest import Ran
 from tests.fleet_samples import stage
 from tests.system import nspawn_lab
-from tests.system.live_lab import NEW, OLD, ROLE, LiveLab
+from tests.system.live_lab import NEW, OLD, ROLE, LiveLab, go_back, state_of
 from tests.system.nspawn_lab import LAB, Booted
 from tests.system.service_lab import STORE
 
@@ -76,15 +71,9 @@ tasks:
 
 @pytest.fixture(scope="module")
 def booted_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Booted]:
-    def run(*words: object) -> Ran:
-        with redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as err:
-            status = main([str(word) for word in words])
-        return Ran(status, out.getvalue(), err.getvalue())
-
     folder = tmp_path_factory.mktemp("project")
-    (folder / "boot").mkdir()
-    lab = LiveLab(folder, run)
-    with lab.node(folder / "boot") as node:
+    lab = LiveLab(folder)
+    with lab.node() as node:
         libraries = Path(sysconfig.get_path("purelib"))
         for name in (*_LIBRARIES, *(path.name for path in libraries.glob("_cffi_backend*"))):
             if (libraries / name).is_dir():
@@ -100,8 +89,7 @@ def node(booted_node: Booted) -> Iterator[Booted]:
     """The node with the old release and its services."""
     yield booted_node
     booted_node.shell("rm -f /root/check; systemctl reset-failed")
-    if status_of(booted_node)["installed"] != f"{ROLE} {OLD}":
-        booted_node.reprov("rollback")
+    go_back(booted_node)
     booted_node.shell("rm -rf /etc/reprov; systemctl start plain.service daemon.service edited.service")
 
 
@@ -114,11 +102,6 @@ def _write_project(folder: Path, store: Path, target: Path) -> None:
     derived = hops.derived[ROLE]
     assert [touched.service for touched in derived.services] == ["lab"]
     write_project(target, project(infra, [stage(ROLE, ["node"], [derived])], hops.gets, hops.running, hops.library))
-
-
-def status_of(node: Booted) -> dict[str, object]:
-    found: dict[str, object] = json.loads(node.reprov("status", "--json").stdout)
-    return found
 
 
 def words(*more: str) -> tuple[str, ...]:
@@ -143,8 +126,8 @@ def test_the_whole_by_hand_and_a_second_run_changes_nothing(node: Booted) -> Non
     said = play(node)
     assert recap(said)["changed"] > 3, said
     assert "everybody is there" in said
-    assert status_of(node)["installed"] == f"{ROLE} {NEW}"
-    assert status_of(node)["state"] == "confirmed"
+    assert state_of(node)["installed"] == f"{ROLE} {NEW}"
+    assert state_of(node)["state"] == "confirmed"
     assert active(node) == before
     assert node.shell("ls /etc/reprov/fleet") == ""
     again = play(node)
@@ -173,7 +156,7 @@ def test_a_node_that_goes_back_is_a_failure_with_the_reason_and_serves_again(nod
     node.write("root/check", "echo it is broken; exit 1\n")
     said = play(node, fine=(2,))
     assert "the node has been rolled back: " in said
-    assert status_of(node)["installed"] == f"{ROLE} {OLD}"
+    assert state_of(node)["installed"] == f"{ROLE} {OLD}"
     back = play(node, "--tags", "step6,step7,step8,step9")
     assert active(node) == "active active active"
     assert "everybody is there" not in back
