@@ -106,13 +106,13 @@ def _why_stop(state: RolloutState, stage: Stage, policy: Policy) -> Stop | None:
         failed = [host for host in state.lost if state.out[host].outcome is Outcome.FAILED and state.out[host].stage == stage.name]
         if failed:
             return Stop(Halt.FAILURES, f"stage {stage.name} failed on {failed[0]}, and what follows needs it: {state.out[failed[0]].why}")
-        if not state.waiting:
-            return Stop(Halt.NO_HOST, f"no host is left on which stage {stage.name} could be run once")
     counts = {Outcome.FAILED} if policy.skip_unreachable else {Outcome.FAILED, Outcome.UNREACHABLE}
     failures = sum(state.outcomes[outcome] for outcome in counts)
     if failures > policy.max_failures:
         counted = [host for host, out in state.out.items() if out.outcome in counts]
         return Stop(Halt.FAILURES, f"{_counted(failures, 'host')} failed, {policy.max_failures} may: {_named(counted)}")
+    if stage.spread is Spread.ONCE and not state.waiting:
+        return Stop(Halt.NO_HOST, f"no host is left on which stage {stage.name} could be run once")
     return None
 
 

@@ -214,6 +214,12 @@ def test_next_move_of_a_quorum(events: list[RolloutEvent], policy: dict[str, obj
             Stop(Halt.NO_HOST, "no host is left on which stage compute could be run once"),
             id="on no host at all",
         ),
+        pytest.param(
+            [event for host in names(3) for event in lost(ONCE, host, 7, unreachable=True)],
+            {},
+            Stop(Halt.FAILURES, "3 hosts failed, 0 may: n1, n2, n3"),
+            id="on no host at all, where that is why",
+        ),
     ],
 )
 def test_next_move_of_what_is_done_once(events: list[RolloutEvent], policy: dict[str, object], expected: Move) -> None:
