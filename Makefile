@@ -62,8 +62,8 @@ system: setup ## System tests: whole upgrades on loop-mounted roots (root)
 vm: setup vm-packages ## Tests on nodes that boot, in virtual machines without KVM: an hour (root); VM_OPTIONS='--cuts 40' cuts the power more often
 	$(PYTEST) tests/vm $(VM_OPTIONS)
 
-vm-short: setup vm-packages ## Those of them that CI runs on every submission: at most 40 minutes (root)
-	timeout --signal=INT --kill-after=60 40m $(PYTEST) tests/vm/test_node.py tests/vm/test_power_cuts.py -m 'not long' --cuts 4 --cuts-minutes 8 $(VM_OPTIONS)
+vm-short: setup vm-packages ## Those of them that CI runs on every submission: at most 25 minutes (root)
+	timeout --signal=INT --kill-after=60 25m $(PYTEST) tests/vm/test_node.py tests/vm/test_power_cuts.py -m 'not long' --cuts 4 --cuts-minutes 8 $(VM_OPTIONS)
 
 vm-packages:
 	@scripts/debian-packages qemu-system-x86 qemu-utils ovmf lz4

@@ -1,8 +1,7 @@
 """Nodes that boot, in a virtual machine that need not be a fast one: `make vm` runs these, `make test` does not."""
 
-import json
+import random
 import shutil
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,36 +13,36 @@ from tests.system.install_lab import LISTS
 from tests.system.node import Run, Store
 from tests.system.servers import served
 from tests.system.trees import make_library, role_trees
+from tests.vm.cut_tally import Tally
 from tests.vm.node_lab import NodeLab
-from tests.vm.power_cuts import Cut
 
 __all__ = ["nothing_stays_behind"]
 
 _TALLY = Path(__file__).parents[2] / "build/power-cuts.json"
-_cuts: list[Cut] = []
+_tally = pytest.StashKey[Tally]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """How often the power is cut."""
     parser.addoption("--cuts", type=int, default=10, metavar="N", help="power cuts of the VM tier, half of them at boot (default: 10)")
     parser.addoption("--cuts-minutes", type=float, default=240, metavar="N", help="begin no more power cuts after this time (default: 240)")
-    parser.addoption("--cuts-seed", type=int, default=1, metavar="N", help="what the instants of the power cuts follow from (default: 1)")
+    parser.addoption("--cuts-seed", type=int, metavar="N", help="what the instants of the power cuts follow from (default: it is told)")
 
 
 @pytest.fixture(scope="session")
-def tally() -> list[Cut]:
-    """Takes what comes of every power cut; it is printed at the end, and kept."""
-    return _cuts
+def tally(pytestconfig: pytest.Config) -> Tally:
+    """Takes what comes of every power cut; it is told at the end, and kept."""
+    seed = pytestconfig.getoption("cuts_seed")
+    made = Tally(_TALLY, random.SystemRandom().randrange(1_000_000) if seed is None else seed)
+    pytestconfig.stash[_tally] = made
+    return made
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """What has come of the power cuts."""
-    if _cuts:
-        for (when, outcome), count in sorted(Counter((cut.when, cut.outcome) for cut in _cuts).items()):
-            terminalreporter.write_line(f"power cuts {when}: {count} x {outcome}")
-        _TALLY.parent.mkdir(exist_ok=True)
-        _TALLY.write_text(json.dumps([cut._asdict() for cut in _cuts], indent=2) + "\n")
-        terminalreporter.write_line(f"power cuts: {len(_cuts)} in all, in {_TALLY}")
+    if tally := config.stash.get(_tally, None):
+        for line in tally.lines():
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")

@@ -62,8 +62,6 @@ RestartSec=0.2
 [Install]
 WantedBy=multi-user.target
 """
-REPROV: Final = "python3 -I -X pycache_prefix=/run/lab/bytecode /usr/sbin/reprov"
-"""The node's reprov, but what it has been compiled to is kept: that takes this processor half a minute."""
 _JOB: Final = """\
 [ ! -e /run/lab/{job}.sh ] || exit 0
 cat >/run/lab/{job}.sh <<'END-OF-JOB'
@@ -80,7 +78,12 @@ _MASKED: Final = (
     *("dpkg-db-backup.timer", "e2scrub_all.timer", "fstrim.timer", "getty@tty1.service", "serial-getty@ttyS0.service"),
     *("systemd-update-utmp.service", "systemd-random-seed.service"),
 )
-_QUICK: Final = "mitigations=off nokaslr panic=-1 fsck.mode=skip systemd.default_timeout_start_sec=900"
+KERNEL_WORDS: Final = " ".join(
+    (
+        *("console=ttyS0", "mitigations=off", "nokaslr", "panic=-1", "fsck.mode=skip", "systemd.default_timeout_start_sec=900"),
+        *(f"systemd.mask={unit}" for unit in _MASKED),
+    )
+)
 """Of the kernel's command line: what this processor is too slow for is not to be waited for, or is to be waited for longer."""
 
 
@@ -90,15 +93,16 @@ class DirectBoot(NamedTuple):
     kernel: Path
     initrd: Path
     root: str = "/dev/vda2"
-    words: str = ""
-    """More of the kernel's command line."""
 
 
 class Machine:
     """A disk, and the virtual machine that may run from it. Nothing of it is left when its block ends, or its process."""
 
-    def __init__(self, disk: Path, boot: DirectBoot, folder: Path, *, memory_mib: int = 1024) -> None:
-        """`disk` is a qcow2 image, which is written to. `folder` takes sockets and logs: its name must be short."""
+    def __init__(self, disk: Path, boot: DirectBoot | None, folder: Path, *, memory_mib: int = 1024) -> None:
+        """`disk` is a qcow2 image, which is written to; without `boot` its own boot loader starts it.
+
+        `folder` takes sockets and logs: its name must be short.
+        """
         self.disk = disk
         self._boot = boot
         self._folder = folder
@@ -124,23 +128,31 @@ class Machine:
     @property
     def serial(self) -> str:
         """What this boot has said on the serial line."""
-        log = self._folder / f"serial-{self.boots}.log"
+        return self.said_in(self.boots)
+
+    def said_in(self, boot: int) -> str:
+        """What a boot has said on the serial line; the first one is 1."""
+        log = self._folder / f"serial-{boot}.log"
         return log.read_text(errors="replace").replace("\r", "") if log.exists() else ""
 
-    def start(self, *, snapshot: str = "", wait: bool = True) -> None:
-        """Boot, or go on where a snapshot was taken; until the shell answers, unless told not to wait."""
+    def start(self, *, snapshot: str = "", memory: Path | None = None, wait: bool = True) -> None:
+        """Boot, or go on where a snapshot was taken, or a memory was saved; until the shell answers, unless told not to wait."""
         assert not self.is_on
         self.boots += 1
-        argv = [*self._argv(), *(("-loadvm", snapshot) if snapshot else ())]
+        loaded = ("-loadvm", snapshot) if snapshot else ("-incoming", f"exec:cat {memory}") if memory else ()
+        argv = [*self._argv(), *loaded]
         # If this process is killed, so is qemu.
         with (self._folder / "qemu.log").open("ab") as log:
             self._qemu = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *argv], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        if memory:
+            self._wait_until_told("info status", "VM status: paused")
+            self._monitor("cont")
+        elif snapshot:
+            self._wait_until_told("info status", "VM status: running")
         if wait:
             self.wait_for_shell()
 
     def _argv(self) -> list[str]:
-        masks = " ".join(f"systemd.mask={unit}" for unit in _MASKED)
-        words = f"root={self._boot.root} ro console=ttyS0 {_QUICK} {masks} {self._boot.words}"
         # TCG translates for each virtual processor in a thread of its own.
         return [
             *("qemu-system-x86_64", "-nodefaults", "-no-user-config", "-machine", "q35", "-accel", "tcg,thread=multi,tb-size=256"),
@@ -153,8 +165,14 @@ class Machine:
             *("-device", "virtio-blk-pci,drive=disk,serial=lab-disk"),
             *("-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,mac=52:54:00:12:34:56"),
             *("-device", "virtio-rng-pci"),
-            *("-kernel", str(self._boot.kernel), "-initrd", str(self._boot.initrd), "-append", words.strip()),
+            *self._loaded(),
         ]
+
+    def _loaded(self) -> tuple[str, ...]:
+        if self._boot is None:
+            return ()
+        words = f"root={self._boot.root} ro {KERNEL_WORDS}"
+        return "-kernel", str(self._boot.kernel), "-initrd", str(self._boot.initrd), "-append", words
 
     def wait_for_shell(self, timeout_s: float = BOOT_TIMEOUT_S) -> None:
         """Until the shell answers."""
@@ -162,8 +180,8 @@ class Machine:
 
     def wait_for_boot(self, timeout_s: float = BOOT_TIMEOUT_S) -> str:
         """What systemd says of itself once it has started everything: running, degraded."""
-        deadline = time.monotonic() + timeout_s
-        while (state := self.shell("systemctl is-system-running || true").strip()) not in ("running", "degraded"):
+        ask, deadline = "systemctl is-system-running --wait || true", time.monotonic() + timeout_s
+        while (state := self.shell(ask, timeout_s=timeout_s).strip()) not in ("running", "degraded"):
             assert time.monotonic() < deadline, f"still {state!r} after {timeout_s} s{self._told()}"
             time.sleep(0.5)
         return state
@@ -187,10 +205,14 @@ class Machine:
 
     def reboot(self) -> str:
         """Reboot as an operator does; gives what systemd says of itself after it."""
-        self.shell("systemd-run --quiet --on-active=1 systemctl reboot")
-        self.wait_until_off()
+        self.go_off("reboot")
         self.start()
         return self.wait_for_boot()
+
+    def go_off(self, verb: str = "poweroff") -> None:
+        """Have systemd end everything; where it would `reboot`, it is off, too."""
+        self.shell(f"systemd-run --quiet --on-active=1 systemctl {verb}")
+        self.wait_until_off()
 
     def kill(self) -> None:
         """Cut its power: what it has not written to its disk by now is lost."""
@@ -209,6 +231,24 @@ class Machine:
         """Take a snapshot of memory and disk, into the disk image."""
         answer = self._monitor(f"savevm {name}")
         assert not answer, answer
+
+    def save_memory(self, file: Path) -> None:
+        """Switch it off, and keep its memory, without its disk: it can go on with another one, if it has not looked at it yet."""
+        self._monitor("stop")
+        self._monitor(f'migrate -d "exec:cat >{file}"')
+        self._wait_until_told("info migrate", "Migration status: completed")
+        self.kill()
+
+    def _wait_until_told(self, command: str, wanted: str) -> None:
+        """Until a line of what qemu's monitor answers is this; while it loads a snapshot it does not answer."""
+        deadline = time.monotonic() + BOOT_TIMEOUT_S
+        while time.monotonic() < deadline:
+            assert self.is_on, f"the machine is off{self._told()}"
+            with contextlib.suppress(OSError):
+                if wanted in self._monitor(command).replace("\r", "").split("\n"):
+                    return
+            time.sleep(0.02)
+        raise AssertionError(f"{command}: not {wanted!r} after {BOOT_TIMEOUT_S} s{self._told()}")
 
     def _monitor(self, command: str) -> str:
         """What qemu's monitor answers."""
@@ -233,10 +273,9 @@ class Machine:
     def job(self, script: str, *, fine: tuple[int, ...] = (0,), timeout_s: float = JOB_TIMEOUT_S) -> Ran:
         """Run a script of sh in a unit of its own, once; any other status fails the test."""
         name = self.start_job(script)
-        deadline = time.monotonic() + timeout_s
-        while not (status := self.shell(f"cat /run/lab/{name}.status 2>/dev/null || true").strip()):
-            assert time.monotonic() < deadline, f"{script}: not done after {timeout_s} s{self._told()}"
-            time.sleep(0.3)
+        # The node looks itself: to be asked takes it longer than that.
+        ended = f"/run/lab/{name}.status"
+        status = self.shell(f"until [ -e {ended} ]; do sleep 0.5; done; cat {ended}", timeout_s=timeout_s)
         out, err = (self.shell(f"cat /run/lab/{name}.{kind}") for kind in ("out", "err"))
         assert int(status) in fine, f"{script}: status {status}\n{out}{err}{self._told()}"
         return Ran(int(status), out, err)
@@ -249,7 +288,7 @@ class Machine:
 
     def reprov(self, words: str, *, fine: tuple[int, ...] = (0,), timeout_s: float = JOB_TIMEOUT_S) -> Ran:
         """Run the node's reprov."""
-        return self.job(f"{REPROV} {words}", fine=fine, timeout_s=timeout_s)
+        return self.job(f"reprov {words}", fine=fine, timeout_s=timeout_s)
 
     def _ask(self, script: str, *, timeout_s: float) -> tuple[int, str]:
         """Ask the agent, and again if it was restarted meanwhile, until it answers."""

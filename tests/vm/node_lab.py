@@ -9,22 +9,19 @@ import os
 import shutil
 import struct
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import replace
-from io import StringIO
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
-from reprov.adapters.lay import install_boot_hook, install_client, lay_files
-from reprov.cli.main import main
+from reprov.adapters.boot_client import compile_client, keep_client
 from reprov.domain.partition_types import guid_of
 from reprov.domain.release import ReleaseId
-from reprov.domain.resolved_role import ResolvedRole
-from tests.conftest import Ran
 from tests.storage_lab import MIB, attached, bluestore_label
 from tests.system.trees import RealTrees, Tree
-from tests.vm.machine import AGENT, AGENT_UNIT, DirectBoot, Machine
+from tests.vm import node_trees
+from tests.vm.machine import DirectBoot, Machine
+from tests.vm.node_trees import must, run, run_reprov
 
 ROLE: Final = "node"
 OLD: Final = "1.0"
@@ -46,33 +43,11 @@ _PARTITIONS: Final = (
     ("var", 200, "linux"),
     ("pv", 24, "lvm"),
 )
+_MOUNT_POINTS: Final = {"root": "", "boot": "boot", "var": "var"}
 _NUMBERS: Final = {name: number for number, (name, _, _) in enumerate(_PARTITIONS, start=1)}
 _OTHERS: Final = ("osd", "pv")
 _DISK_MIB: Final = sum(size for _, size, _ in _PARTITIONS) + 2
 _OSD_FSID: Final = "11111111-2222-4333-8444-555555555555"
-_ROLES: Final = Path(__file__).parents[2] / "roles"
-
-# What nothing here looks at is left out: the node is scanned by a processor that is fifty times slower than a real one.
-_FILTERS: Final = (
-    *(f"- /usr/share/{name}/*" for name in ("doc", "man", "locale", "info", "bash-completion", "lintian", "zoneinfo", "perl", "grub")),
-    *(f"- /usr/lib/python3/dist-packages/{name}*" for name in ("pygments", "psutil", "markdown_it", "pkg_resources")),
-    *(f"- /usr/lib/x86_64-linux-gnu/{name}" for name in ("gconv/*", "perl/*", "libicu*")),
-    *("- /usr/lib/grub/*", "- /usr/lib/udev/hwdb.*", "- /usr/lib/python3.11/__pycache__/*"),
-    *("- /var/cache/*/**", "- /var/lib/apt/*", "- /boot/initrd.img-*"),
-    *(f"+ /usr/lib/modules/*/kernel/{name}/" for name in ("net", "net/core", "net/packet", "drivers", "drivers/net", "crypto", "lib")),
-    *("+ /usr/lib/modules/*/kernel/drivers/net/virtio_net.ko", "+ /usr/lib/modules/*/kernel/drivers/net/net_failover.ko"),
-    *(f"+ /usr/lib/modules/*/kernel/drivers/{name}/" for name in ("block", "char", "dax", "md", "virtio")),
-    *(f"- /usr/lib/modules/*/kernel/{name}/*" for name in ("net", "drivers/net", "drivers")),
-    "- /usr/lib/modules/*/kernel/*/",
-)
-_INITRAMFS: Final = "MODULES=list\nCOMPRESS=zstd\nRESUME=none\n"
-_INITRAMFS_MODULES: Final = "virtio_pci\nvirtio_blk\next4\n"
-_UNIT: Final = "[Unit]\nDescription={version}\n[Service]\nExecStart=/usr/lib/lab/daemon infinity\n[Install]\nWantedBy=multi-user.target\n"
-_WANTS: Final = "etc/systemd/system/multi-user.target.wants"
-_PACKAGE: Final = (
-    "Package: lab-tools\nStatus: install ok installed\nArchitecture: all\nMaintainer: lab\nVersion: {version}\nDescription: lab\n\n"
-)
-_POSTINST: Final = '#!/bin/sh\nset -e\necho "$*" >>/var/lib/lab-said\n'
 
 _MAKE_VOLUME: Final = """\
 vgcreate -q data /dev/vda5
@@ -81,28 +56,6 @@ i=0
 while [ $i -lt 4096 ]; do echo "line $i of what must be kept"; i=$((i + 1)); done | dd of=/dev/data/kept conv=sync status=none
 sync
 """
-
-PAUSED_UPGRADE: Final = """\
-import os, signal, sys
-sys.path.insert(0, "/usr/lib/reprov")
-from reprov import events
-from reprov.cli import monitors
-from reprov.cli.main import main
-class Pauser:
-    def emit(self, event):
-        if isinstance(event, events.PhaseStarted) and event.phase == "commit":
-            os.kill(os.getpid(), signal.SIGSTOP)
-monitors._monitor_for_people = lambda stack: Pauser()
-sys.exit(main())
-"""
-"""A program that is reprov, and stops itself right before the first exchange."""
-
-
-def run_reprov(*words: object) -> Ran:
-    """Run the command line in this process."""
-    with redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as err:
-        status = main([str(word) for word in words])
-    return Ran(status, out.getvalue(), err.getvalue())
 
 
 class NodeLab:
@@ -114,20 +67,17 @@ class NodeLab:
         self.store = folder / "store"
         self.source = ""
         """Where the node gets its releases; set by whoever serves them."""
-        self._trees = trees
         first = folder / "first"
-        _base_of(first, trees.old)
-        _lab_parts(first, OLD)
-        _make_initramfs(first)
+        node_trees.first_release(first, trees.old, OLD)
         self.boot = _direct_boot(first, folder)
         for role, version, change in (
-            (ROLE, OLD, _change_nothing),
-            (ROLE, LIVE, _change_lab),
-            (ROLE, CORE, _change_core),
-            (ROLE, DEAF, _break_network),
-            (OTHER, OLD, _change_role),
+            (ROLE, OLD, node_trees.change_nothing),
+            (ROLE, LIVE, node_trees.change_lab),
+            (ROLE, CORE, node_trees.change_core),
+            (ROLE, DEAF, node_trees.break_network),
+            (OTHER, OLD, node_trees.change_role),
         ):
-            self._publish(first, ReleaseId(role, version), change)
+            node_trees.publish(self.store, trees, first, ReleaseId(role, version), change)
         self._make_disk(next((first / "boot").glob("initrd.img-*")))
         shutil.rmtree(first)
         self._boot_once()
@@ -135,33 +85,28 @@ class NodeLab:
     @contextmanager
     def node(self, folder: Path) -> Iterator[Machine]:
         """The node as it has just been booted; what happens to it is forgotten."""
-        _run("cp", "--sparse=always", str(self.folder / "disk.qcow2"), str(folder))
+        run("cp", "--sparse=always", str(self.folder / "disk.qcow2"), str(folder))
         with Machine(folder / "disk.qcow2", self.boot, folder) as machine:
             machine.start(snapshot=BOOTED)
             yield machine
         (folder / "disk.qcow2").unlink(missing_ok=True)
-
-    def _publish(self, first: Path, release: ReleaseId, change: Callable[[Path, str], None]) -> None:
-        build = self.store / f"build/{release.role}/{release.version}"
-        build.mkdir(parents=True)
-        _run("cp", "--archive", str(first), str(build / "tree"))
-        change(build / "tree", release.version)
-        made = self._trees.old.parent / "role.json"
-        resolved = ResolvedRole.parse(made.read_text(), str(made))
-        resolved = replace(resolved, id=release, parent=None, services=(*resolved.services, "lab.service"))
-        (build / "role.json").write_text(resolved.to_json())
-        _must(run_reprov("publish", release.role, release.version, "--store", self.store))
 
     def _make_disk(self, initrd: Path) -> None:
         image = self.folder / "disk.img"
         _partition(image)
         root = self.folder / "root"
         root.mkdir()
-        with attached(image) as (disk,), _mounted(disk, root) as fstab:
-            _must(run_reprov("upgrade", ROLE, OLD, "--from", self.store, "--root", root))
-            shutil.copy(initrd, root / "boot")
-            _furnish(root, fstab)
-        _run("qemu-img", "convert", "-O", "qcow2", str(image), str(self.folder / "disk.qcow2"))
+        with attached(image) as (disk,):
+            for name in _MOUNT_POINTS:
+                run("mkfs.ext4", "-q", f"{disk}p{_NUMBERS[name]}")
+            with _mounted(disk, root) as fstab:
+                must(run_reprov("upgrade", ROLE, OLD, "--from", self.store, "--root", root))
+                shutil.copy(initrd, root / "boot")
+                _furnish(root, fstab)
+                # As on a node that was armed before: to compile it takes this processor half a minute.
+                keep_client(root / ".reprov")
+                compile_client(root / ".reprov")
+        run("qemu-img", "convert", "-O", "qcow2", str(image), str(self.folder / "disk.qcow2"))
         image.unlink()
 
     def _boot_once(self) -> None:
@@ -186,89 +131,11 @@ def kept_of(disk: Path, scratch: Path) -> dict[str, str]:
 
 def _digest(disk: Path, scratch: Path, begin_mib: int, size_mib: int) -> str:
     words = ("bs=1M", f"skip={begin_mib}", f"count={begin_mib + size_mib}", f"if={disk}", f"of={scratch}")
-    _run("qemu-img", "dd", "-U", "-f", "qcow2", "-O", "raw", *words)
+    run("qemu-img", "dd", "-U", "-f", "qcow2", "-O", "raw", *words)
     content = scratch.read_bytes()
     scratch.unlink()
     assert len(content) == size_mib * MIB, (len(content), begin_mib, size_mib)
     return hashlib.sha256(content).hexdigest()
-
-
-def _base_of(folder: Path, tree: Path) -> None:
-    """What the shipped role makes, with the client and the units of this checkout, and without what nothing here looks at."""
-    filters = [f"--filter={line}" for line in _FILTERS]
-    _run("rsync", "--archive", "--hard-links", "--xattrs", "--numeric-ids", *filters, f"{tree}/", str(folder))
-    install_boot_hook(folder)
-    lay_files(_ROLES / "base/files", folder)
-    install_client(folder)
-    _run("chroot", str(folder), "ldconfig")
-
-
-def _lab_parts(folder: Path, version: str) -> None:
-    """The shell of the lab, and a service, a package and files that differ in every release."""
-    tree = Tree.over(folder)
-    program = (folder / "usr/bin/sleep").read_bytes()
-    tree.file("usr/lib/lab/agent", AGENT, mode=0o755).file("usr/lib/systemd/system/lab-agent.service", AGENT_UNIT)
-    tree.file("usr/lib/lab/daemon", program + version.encode(), mode=0o755).file("usr/lib/lab/version", version)
-    tree.file("usr/lib/lab/paused-upgrade", PAUSED_UPGRADE)
-    tree.file("usr/lib/systemd/system/lab.service", _UNIT.format(version=version))
-    tree.file("etc/lab.conf", version).file("opt/lab/data", version).file("boot/lab", version)
-    for unit in ("lab", "lab-agent"):
-        tree.symlink(f"{_WANTS}/{unit}.service", f"/usr/lib/systemd/system/{unit}.service")
-    _name_package(tree, version)
-
-
-def _name_package(tree: Tree, version: str) -> None:
-    status = tree.at("var/lib/dpkg/status")
-    others = status.read_text().partition("Package: lab-tools\n")[0]
-    tree.file("var/lib/dpkg/status", others + _PACKAGE.format(version=version))
-    tree.file("var/lib/dpkg/info/lab-tools.list", "/.\n").file("var/lib/dpkg/info/lab-tools.postinst", _POSTINST, mode=0o755)
-
-
-def _change_nothing(folder: Path, version: str) -> None:
-    """The first release."""
-
-
-def _change_lab(folder: Path, version: str) -> None:
-    tree = Tree.over(folder)
-    program = (folder / "usr/bin/sleep").read_bytes()
-    tree.file("usr/lib/lab/daemon", program + version.encode(), mode=0o755).file("usr/lib/lab/version", version)
-    tree.file("usr/lib/systemd/system/lab.service", _UNIT.format(version=version))
-    tree.file("etc/lab.conf", version).file("opt/lab/data", version).file("boot/lab", version)
-    tree.file(f"opt/lab-{version}/data", version)
-    _name_package(tree, version)
-
-
-def _change_core(folder: Path, version: str) -> None:
-    _change_lab(folder, version)
-    tree = Tree.over(folder)
-    for path in ("usr/lib/x86_64-linux-gnu/libc.so.6", "usr/lib/systemd/systemd"):
-        tree.file(path, (folder / path).read_bytes() + version.encode(), mode=0o755)
-
-
-def _break_network(folder: Path, version: str) -> None:
-    _change_core(folder, version)
-    setup = folder / "usr/lib/systemd/network/99-reprov-dhcp.network"
-    Tree.over(folder).file("usr/lib/systemd/network/99-reprov-dhcp.network", setup.read_text().replace("DHCP=yes", "DHCP=no"))
-
-
-def _change_role(folder: Path, version: str) -> None:
-    _change_lab(folder, version)
-    tree = Tree.over(folder)
-    tree.file("usr/lib/systemd/system/storage.service", _UNIT.format(version="storage"))
-    tree.symlink(f"{_WANTS}/storage.service", "/usr/lib/systemd/system/storage.service")
-
-
-def _make_initramfs(folder: Path) -> None:
-    """As the node's own tools make it, with the drivers of the virtual machine alone."""
-    Tree.over(folder).file("etc/initramfs-tools/conf.d/lab", _INITRAMFS)
-    Tree.over(folder).file("etc/initramfs-tools/modules", _INITRAMFS_MODULES)
-    _run("mount", "-t", "proc", "proc", str(folder / "proc"))
-    try:
-        (modules,) = (folder / "usr/lib/modules").iterdir()
-        _run("chroot", str(folder), "depmod", modules.name)
-        _run("chroot", str(folder), "update-initramfs", "-c", "-k", "all")
-    finally:
-        _run("umount", str(folder / "proc"))
 
 
 def _direct_boot(tree: Path, folder: Path) -> DirectBoot:
@@ -296,21 +163,33 @@ def _partition(image: Path) -> None:
                 label = bluestore_label(3, _OSD_FSID, "main", size_mib * MIB)
                 file.write(label + os.urandom(size_mib * MIB - len(label)))
             start_mib += size_mib
-    _run("sfdisk", "--quiet", str(image), given="\n".join(lines).encode())
+    run("sfdisk", "--quiet", str(image), given="\n".join(lines).encode())
+
+
+@contextmanager
+def opened(disk: Path, folder: Path) -> Iterator[Path]:
+    """The root of a node that is switched off, mounted from a copy of its disk, which is made in a folder."""
+    image, root = folder / "opened.img", folder / "opened"
+    run("qemu-img", "convert", "-O", "raw", str(disk), str(image))
+    root.mkdir(exist_ok=True)
+    with attached(image) as (device,), _mounted(device, root):
+        yield root
+    image.unlink()
 
 
 @contextmanager
 def _mounted(disk: Path, root: Path) -> Iterator[str]:
-    """The node's filesystems, made and mounted; gives its fstab."""
+    """The node's filesystems, mounted; gives its fstab."""
     fstab = ""
     with ExitStack() as stack:
-        for name, point in (("root", ""), ("boot", "boot"), ("var", "var")):
+        for name, point in _MOUNT_POINTS.items():
             device = f"{disk}p{_NUMBERS[name]}"
-            _run("mkfs.ext4", "-q", device)
             (root / point).mkdir(exist_ok=True)
-            _run("mount", device, str(root / point))
-            stack.callback(_run, "umount", str(root / point))
-            uuid = _run("blkid", "--probe", "--match-tag", "UUID", "--output", "value", device).decode().strip()
+            run("mount", device, str(root / point))
+            stack.callback(run, "umount", str(root / point))
+            # Somebody else's mount namespace may have a copy of the mount: then unmounting it does not write it.
+            stack.callback(run, "sync", "--file-system", str(root / point))
+            uuid = run("blkid", "--probe", "--match-tag", "UUID", "--output", "value", device).decode().strip()
             fstab += f"UUID={uuid} /{point} ext4 defaults,x-systemd.device-timeout=15min 0 {1 if name == 'root' else 2}\n"
         yield fstab
 
@@ -322,19 +201,9 @@ def _furnish(root: Path, fstab: str) -> None:
     node.file("etc/systemd/system/lab.service.d/local.conf", "[Service]\nEnvironment=LOCAL=1\n")
     node.file("usr/local/bin/local", "#!/bin/sh\n", mode=0o755).file("srv/data/old", "of the node").file("root/notes", "x")
     node.file("home/op/work", "of op", owner=4321, group=4321).file("var/lib/data/db", "rows")
-    _run("chroot", str(root), "useradd", "--uid", "4321", "--no-create-home", "op")
-    _run("ssh-keygen", "-q", "-A", "-f", str(root))
+    run("chroot", str(root), "useradd", "--uid", "4321", "--no-create-home", "op")
+    run("ssh-keygen", "-q", "-A", "-f", str(root))
 
 
 def _filter(given: bytes, *argv: str) -> bytes:
     return subprocess.run(argv, input=given, check=True, capture_output=True).stdout
-
-
-def _run(*argv: str, given: bytes = b"") -> bytes:
-    ran = subprocess.run(argv, input=given, check=False, capture_output=True)
-    assert ran.returncode == 0, f"{argv}: {ran.stderr.decode(errors='replace')[-2000:]}"
-    return ran.stdout
-
-
-def _must(ran: Ran) -> None:
-    assert ran.status == 0, ran.stderr

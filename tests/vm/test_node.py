@@ -40,11 +40,16 @@ def upgrade(node: Machine, lab: NodeLab, version: str, *, role: str = ROLE, comm
     return ran.stdout + ran.stderr
 
 
-def assert_runs(node: Machine, version: str, *, role: str = ROLE, state: str = "confirmed") -> None:
-    """It is that release, every path of it, and at rest."""
+def assert_is(node: Machine, version: str, *, role: str = ROLE, state: str = "confirmed") -> None:
+    """It runs that release, and is at rest."""
     assert release_in_use(node) == version
     found = state_of(node)
     assert (found["installed"], found["state"], found["interrupted"]) == (f"{role} {version}", state, False)
+
+
+def assert_runs(node: Machine, version: str, *, role: str = ROLE, state: str = "confirmed") -> None:
+    """It runs that release, every path of it, is at rest, and well."""
+    assert_is(node, version, role=role, state=state)
     assert node.reprov("verify").stdout.endswith(f" paths are as {role} {version} says\n")
     assert node.shell("systemctl is-active lab ssh cron systemd-networkd").split() == ["active"] * 4
     assert node.shell("systemctl --failed --no-legend --plain") == ""
@@ -56,13 +61,13 @@ def test_an_upgrade_of_the_running_node_outlives_a_reboot_and_so_does_the_way_ba
     assert f"{ROLE} {LIVE} is installed: " in said
     assert f"3 data devices and 2 OSDs proved untouched by the upgrade to {ROLE} {LIVE}" in said
     assert node.shell("cat /var/lib/lab-said") == f"configure {OLD}\n"
-    assert_runs(node, LIVE)
+    assert_is(node, LIVE)
     assert node.reboot() == "running"
     assert BEGINS not in node.serial
     assert node.shell("systemctl show -p ConditionResult --value reprov-recover reprov-confirm").split() == ["no", "no"]
     assert_runs(node, LIVE)
     node.reprov("rollback")
-    assert_runs(node, OLD, state="rolled-back")
+    assert_is(node, OLD, state="rolled-back")
     assert node.reboot() == "running"
     assert_runs(node, OLD, state="rolled-back")
 
@@ -70,7 +75,7 @@ def test_an_upgrade_of_the_running_node_outlives_a_reboot_and_so_does_the_way_ba
 @pytest.mark.long
 def test_a_node_changes_its_role(node: Machine, node_lab: NodeLab) -> None:
     upgrade(node, node_lab, OLD, role=OTHER)
-    assert_runs(node, OLD, role=OTHER)
+    assert_is(node, OLD, role=OTHER)
     node.shell("systemctl start storage && systemctl is-active storage")
     assert node.reboot() == "running"
     assert_runs(node, OLD, role=OTHER)
@@ -92,7 +97,7 @@ def test_a_release_with_another_libc_is_exchanged_at_boot_and_confirmed(node: Ma
 @pytest.mark.long
 def test_a_release_whose_network_does_not_come_up_is_taken_back_by_the_node_itself(node: Machine, node_lab: NodeLab) -> None:
     upgrade(node, node_lab, DEAF, commit="boot", status=100)
-    node.reboot()
+    node.go_off("reboot")
     state = come_to_rest(node)
     assert (state["state"], state["installed"]) == ("rolled-back", f"{ROLE} {OLD}")
     assert node.boots == 3  # the snapshot's, with the release, and without it

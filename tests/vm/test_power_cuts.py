@@ -1,10 +1,9 @@
-"""Power cuts at any instant from the first exchange until the release is confirmed: the node comes up as the old or as the new one.
+"""Power cuts at any instant from the start of a commit until the release is confirmed: the node comes up as the old or as the new one.
 
 Whole, verified, and with every byte that is not of the system. `--cuts N` says how many there are.
 """
 
 import itertools
-import random
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,85 +11,59 @@ from pathlib import Path
 import pytest
 
 from tests.vm import machine
-from tests.vm.machine import Machine
-from tests.vm.node_lab import CORE, LIVE, OLD, ROLE, NodeLab, kept_of
-from tests.vm.power_cuts import BEGINS, PAUSED, Cut, Place, come_to_rest, copy_of, cut_at_boot, cut_live, facts_of, pause, release_in_use
+from tests.vm.cut_tally import Cut, Tally
+from tests.vm.node_lab import CORE, LIVE, OLD, ROLE, NodeLab, kept_of, opened
+from tests.vm.power_cuts import BOOT_MARKS, LIVE_MARKS, Stretch, Victim, cut, film, instants, release_in_use, save_start
 
 pytestmark = [
     pytest.mark.system,
     pytest.mark.commands,
     pytest.mark.needs("mmdebstrap", "rsync", "sfdisk", "partx", "losetup", "mkfs.ext4", "lz4", "zstd", "ssh-keygen", *machine.PROGRAMS),
 ]
-_EXCHANGE_SHARE = 0.2
-"""Of the time until a release is confirmed: about what the exchange takes, with what must be on the disk before and after it."""
 
 
 def test_power_cuts_while_the_running_node_is_upgraded(
-    node_lab: NodeLab, tmp_path: Path, pytestconfig: pytest.Config, tally: list[Cut]
+    node_lab: NodeLab, tmp_path: Path, pytestconfig: pytest.Config, tally: Tally
 ) -> None:
     with node_lab.node(tmp_path) as node:
-        facts = facts_of(node)
-        go_on = pause(node_lab, node, LIVE)
-        node.kill()
-        place = Place(node_lab, tmp_path / "paused.qcow2", tmp_path, OLD, LIVE, facts, kept_of(node.disk, tmp_path / "kept"))
-        node.disk.rename(place.disk)
-    instants = _instants(_time_live(place, go_on), (pytestconfig.getoption("cuts") + 1) // 2, pytestconfig)
-    cuts = [_note(cut_live(place, go_on, after_s), tally) for after_s in _in_time(instants, pytestconfig)]
-    place.disk.unlink()
-    assert [cut for cut in cuts if cut.outcome not in ("old", "new")] == []
+        victim = Victim.of(node, tmp_path, OLD, LIVE)
+        node.start_job(f"reprov upgrade {ROLE} {LIVE} --from {node_lab.source} --commit live --events /dev/ttyS0")
+        assert cuts_that_failed(victim, "live", film(node, LIVE_MARKS), pytestconfig, tally) == []
 
 
 @pytest.mark.long
-def test_power_cuts_while_an_armed_node_boots(node_lab: NodeLab, tmp_path: Path, pytestconfig: pytest.Config, tally: list[Cut]) -> None:
+def test_power_cuts_while_an_armed_node_boots(node_lab: NodeLab, tmp_path: Path, pytestconfig: pytest.Config, tally: Tally) -> None:
     with node_lab.node(tmp_path) as node:
-        facts = facts_of(node)
+        victim = Victim.of(node, tmp_path, OLD, CORE)
         node.reprov(f"upgrade {ROLE} {CORE} --from {node_lab.source} --commit boot", fine=(100,))
         node.shell("systemd-run --quiet --on-active=1 systemctl poweroff")
         node.wait_until_off()
-        place = Place(node_lab, tmp_path / "armed.qcow2", tmp_path, OLD, CORE, facts, kept_of(node.disk, tmp_path / "kept"))
-        node.disk.rename(place.disk)
-    instants = _instants(_time_at_boot(place), pytestconfig.getoption("cuts") // 2, pytestconfig)
-    cuts = [_note(cut_at_boot(place, after_s), tally) for after_s in _in_time(instants, pytestconfig)]
-    place.disk.unlink()
-    assert [cut for cut in cuts if cut.outcome not in ("old", "new")] == []
+        node.start(wait=False)
+        assert cuts_that_failed(victim, "at boot", film(node, BOOT_MARKS), pytestconfig, tally) == []
 
 
-def _instants(whole_s: float, count: int, config: pytest.Config) -> list[float]:
-    """Every other one in the exchange itself, the others anywhere until the release is confirmed."""
-    chosen = random.Random(config.getoption("cuts_seed"))
-    return [chosen.uniform(0, whole_s * (_EXCHANGE_SHARE if number % 2 == 0 else 1)) for number in range(count)]
+def test_a_cut_loses_what_was_not_flushed(node_lab: NodeLab, tmp_path: Path) -> None:
+    with node_lab.node(tmp_path) as node:
+        before = kept_of(node.disk, tmp_path / "kept")
+        node.shell("cd /srv; echo x >flushed; sync flushed .; echo x >in-memory")
+        node.shell("head -c 65536 /dev/zero | dd of=/dev/vda3 bs=64k oflag=direct status=none")
+        node.kill()
+        assert kept_of(node.disk, tmp_path / "kept") == before
+        with opened(node.disk, tmp_path) as root:
+            assert [path.name for path in sorted((root / "srv").iterdir())] == ["data", "flushed"]
 
 
-def _in_time(instants: list[float], config: pytest.Config) -> Iterator[float]:
+def cuts_that_failed(victim: Victim, when: str, stretches: tuple[Stretch, ...], config: pytest.Config, tally: Tally) -> list[Cut]:
+    """Cut the power as often as asked, half of that while the node runs and half at boot, after a run that ends well."""
+    assert release_in_use(victim.machine) == victim.new
+    victim.machine.kill()
+    save_start(victim)
+    chosen = instants(stretches, (config.getoption("cuts") + 1) // 2, tally.seed)
+    cuts = [tally.add(cut(victim, when, stretch, after_s)) for stretch, after_s in _in_time(chosen, config)]
+    return [item for item in cuts if item.outcome not in ("old", "new")]
+
+
+def _in_time(chosen: Iterator[tuple[Stretch, float]], config: pytest.Config) -> Iterator[tuple[Stretch, float]]:
     """At least the first, and no more once the time for them is over, of which live cuts and those at boot have one half each."""
     deadline = time.monotonic() + config.getoption("cuts_minutes") * 60 / 2
-    yield from instants[:1]
-    yield from itertools.takewhile(lambda _: time.monotonic() < deadline, instants[1:])
-
-
-def _time_live(place: Place, go_on: str) -> float:
-    """How long it takes when nothing is cut; by then the node must be the new release."""
-    with copy_of(place) as node:
-        node.start(snapshot=PAUSED)
-        begin = time.monotonic()
-        node.shell(go_on)
-        return _wait_for_new(place, node, begin)
-
-
-def _time_at_boot(place: Place) -> float:
-    with copy_of(place) as node:
-        node.start(wait=False)
-        node.wait_until_said(BEGINS)
-        return _wait_for_new(place, node, time.monotonic())
-
-
-def _wait_for_new(place: Place, node: Machine, begin: float) -> float:
-    state = come_to_rest(node)
-    whole_s = time.monotonic() - begin
-    assert (state["state"], release_in_use(node)) == ("confirmed", place.new)
-    return whole_s
-
-
-def _note(cut: Cut, tally: list[Cut]) -> Cut:
-    tally.append(cut)
-    return cut
+    return itertools.chain(itertools.islice(chosen, 1), itertools.takewhile(lambda _: time.monotonic() < deadline, chosen))
