@@ -15,9 +15,22 @@ from reprov.errors import InvalidInput
 CLIENT_FOLDER = "usr/lib/reprov/reprov"
 PYTHON: Final = "usr/bin/python3"
 """What the client is run by, in the tree."""
-COMPILE_CLIENT: Final = (f"/{PYTHON}", "-m", "compileall", "-q", "--invalidation-mode", "checked-hash", f"/{CLIENT_FOLDER}")
+# Not compileall: it makes every file anew, and a version built on another one would share none of them with it.
+_COMPILE = """
+import sys
+from importlib.util import MAGIC_NUMBER, cache_from_source, source_hash
+from pathlib import Path
+from py_compile import PycInvalidationMode, compile
+
+for source in Path(sys.argv[1]).rglob("*.py"):
+    compiled = Path(cache_from_source(source))
+    valid = MAGIC_NUMBER + bytes([3, 0, 0, 0]) + source_hash(source.read_bytes())
+    if not compiled.exists() or compiled.read_bytes()[: len(valid)] != valid:
+        compile(source, doraise=True, invalidation_mode=PycInvalidationMode.CHECKED_HASH)
+"""
+COMPILE_CLIENT: Final = (f"/{PYTHON}", "-Ic", _COMPILE, f"/{CLIENT_FOLDER}")
 """Run in the tree, by its own Python: otherwise every verb compiles all that it imports, which takes longer than a plan. Compared by
-hash: the files of a tree have one time."""
+hash: the files of a tree have one time. What is compiled already is left alone."""
 
 # -I: neither the caller's PYTHON* variables nor its home change what root runs. -B: no bytecode beside the sources, which
 # `reprov verify` would have to call drift.
@@ -47,9 +60,9 @@ def lay_files(source: Path, root: Path) -> None:
 
 
 def install_client(root: Path) -> None:
-    """Put reprov itself into the tree at `root`: the package and its command, root-owned, without bytecode.
+    """Put reprov itself into the tree at `root`: the package and its command, root-owned.
 
-    What an earlier version of the client left and this one lacks is removed; what did not change is not touched.
+    What an earlier version of the client left and this one lacks is removed, compiled or not; what did not change is not touched.
     """
     package = Path(reprov.__file__).parent
     wanted = {path.relative_to(package) for path in package.rglob("*") if path.is_file() and _is_shipped(path.relative_to(package))}
@@ -62,7 +75,7 @@ def install_client(root: Path) -> None:
         if path.is_dir() and not path.is_symlink():
             if not any(path.iterdir()):
                 path.rmdir()
-        elif path.relative_to(target) not in wanted:
+        elif _source_of(path.relative_to(target)) not in wanted:
             path.unlink()
     command = root / COMMAND
     command.parent.mkdir(parents=True, exist_ok=True)
@@ -87,6 +100,13 @@ def install_boot_hook(root: Path) -> None:
 
 def _is_shipped(path: Path) -> bool:
     return path.suffix != ".pyc" and path.parts[0] != "library"
+
+
+def _source_of(path: Path) -> Path:
+    """What a file of the package was compiled from, or itself."""
+    if path.parent.name == "__pycache__" and path.suffix == ".pyc":
+        return path.parent.parent / f"{path.name.partition('.')[0]}.py"
+    return path
 
 
 def _lay_directory(source: Path, target: Path, path: Path) -> None:

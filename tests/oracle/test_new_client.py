@@ -44,15 +44,16 @@ def test_its_end_is_seen_although_somebody_else_has_its_output(program: Path) ->
 
 
 def test_it_holds_the_node_and_ends_with_the_block(program: Path) -> None:
-    program.write_text("#!/bin/sh\nls -l /proc/self/fd/0\nexec sleep 60\n")
+    program.write_text("#!/bin/sh\nls -l /proc/self/fd/0\necho ready\nexec sleep 60\n")
     program.chmod(0o755)
     lock_file = program.parent / "lock"
     began = time.monotonic()
     with lock_file.open("ab+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with new_client.started(REQUEST, lock, program.parent / "log") as client:
-            said = next(line for line in client.lines() if line)
-            assert said.endswith(f"-> {lock_file}".encode())
+            lines = (line for line in client.lines() if line)
+            assert next(lines).endswith(f"-> {lock_file}".encode())
+            assert next(lines) == b"ready", "else whatever has shown it may still hold it, too"
             lock.close()
             with lock_file.open("ab+") as other, pytest.raises(BlockingIOError):
                 fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
