@@ -77,10 +77,9 @@ def _ratio(name: str, ours: tuple[Upgrade, ...], theirs: tuple[Upgrade, ...], of
 
 def _labelling(labels: LabelCosts) -> Verdict:
     """CPU time, because an install waits for the disk most of the time; what varies more than the labels cost may be less than nothing."""
-    whole, plain = (median(cost.cpu_s for cost in costs) for costs in (labels.labelled, labels.plain))
     setfiles = median(cost.cpu_s for cost in labels.setfiles)
     pairs = [(one.cpu_s - other.cpu_s) / setfiles for one, other in zip(labels.labelled, labels.plain, strict=True)]
-    return Verdict("labelling CPU / setfiles'", max(0.0, whole - plain) / setfiles, 0.05, "x", spread=(min(pairs), max(pairs)))
+    return Verdict("labelling CPU / setfiles'", max(0.0, median(pairs)), 0.05, "x", spread=(min(pairs), max(pairs)))
 
 
 def _mixed_ratio(rsync: tuple[Upgrade, ...], reprov: tuple[Upgrade, ...]) -> Verdict:
