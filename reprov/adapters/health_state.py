@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Final
 
-from reprov.adapters.node_state import write_durably
+from reprov.adapters.durable import write_durably
 from reprov.domain.health import Baseline, Patience
 from reprov.errors import NeedsAttention
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from reprov.adapters import kernel
+from reprov.adapters.durable import write_durably
 from reprov.adapters.files import apply_metadata, copy_content, kind_of, opened_directory, read_entry
 from reprov.adapters.identity import look
-from reprov.adapters.node_state import write_durably
 from reprov.domain.entry import Entry, Kind, show
 from reprov.domain.identity import Identity, new_problems
 from reprov.errors import ReprovError

@@ -40,6 +40,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from reprov.adapters import kernel
 from reprov.adapters.discard import discard
+from reprov.adapters.durable import NEW, sync_directory, write_durably
 from reprov.adapters.files import opened_directory
 from reprov.adapters.survey import OWN_DIRECTORY
 from reprov.domain.deployment import AT_REST, IN_FLIGHT, Deployment
@@ -59,7 +60,6 @@ ARMED_RECORD = "armed.record"
 CANDIDATE = "candidate"
 """The files of a release that may yet be refused, while an upgrade plans."""
 _ARMED = "armed"
-_NEW = ".new"
 
 
 class NodeState:
@@ -238,7 +238,7 @@ class NodeState:
     def clear_unwritten(self) -> None:
         """Remove what a run that was killed while it wrote something has left of it."""
         with opened_directory(self.directory) as fd:
-            for name in [name for name in os.listdir(fd) if name.endswith(_NEW)]:
+            for name in [name for name in os.listdir(fd) if name.endswith(NEW)]:
                 discard(name, dir_fd=fd)
 
     def forget_probes(self) -> None:
@@ -292,26 +292,6 @@ class NodeState:
         for folder in sorted((self.directory / "releases").glob("*/*")):
             if folder not in {self.release_directory(release) for release in keep}:
                 shutil.rmtree(folder)
-
-
-def write_durably(file: Path, content: bytes) -> None:
-    """Replace a file so that a power cut leaves the old or the new one: temporary file, fsync, rename, fsync of the directory."""
-    temporary = file.with_name(file.name + _NEW)
-    with temporary.open("wb") as out:
-        out.write(content)
-        out.flush()
-        os.fsync(out.fileno())
-    temporary.replace(file)
-    sync_directory(file.parent)
-
-
-def sync_directory(directory: Path) -> None:
-    """Make the names in a directory durable."""
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _read_json(file: Path) -> str:

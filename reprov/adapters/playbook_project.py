@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from reprov.adapters import kernel
+from reprov.adapters.durable import sync_directory
 from reprov.adapters.files import opened_directory
-from reprov.adapters.node_state import sync_directory
 from reprov.errors import Refused
 
 MARKER: Final = ".made-by-reprov"

@@ -23,7 +23,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from reprov.adapters.node_state import sync_directory, write_durably
+from reprov.adapters.durable import sync_directory, write_durably
 from reprov.domain.post_progress import Done, Progress, done_line, end_line
 from reprov.domain.post_script import PostScript
 from reprov.domain.quarantine import Quarantined

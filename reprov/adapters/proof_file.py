@@ -5,7 +5,7 @@ import stat
 import tempfile
 from pathlib import Path
 
-from reprov.adapters.node_state import sync_directory
+from reprov.adapters.durable import sync_directory
 from reprov.domain.hop_proof import HopProof
 from reprov.domain.proof import Proof
 from reprov.errors import InvalidInput

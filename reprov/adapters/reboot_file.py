@@ -2,7 +2,8 @@
 
 from collections.abc import Collection
 
-from reprov.adapters.node_state import NodeState, sync_directory, write_durably
+from reprov.adapters.durable import sync_directory, write_durably
+from reprov.adapters.node_state import NodeState
 from reprov.domain.reboot import RebootReason, parse_reasons, render_reasons
 
 _NAME = "reboot.json"

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from reprov.adapters.node_state import write_durably
+from reprov.adapters.durable import write_durably
 from reprov.domain.account_files import ACCOUNT_PATHS, AccountFiles
 from reprov.domain.entry import Entry
 from reprov.domain.manifest import Manifest, parse_entries

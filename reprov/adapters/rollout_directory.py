@@ -16,8 +16,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from reprov.adapters.durable import sync_directory, write_durably
 from reprov.adapters.lease import leased
-from reprov.adapters.node_state import sync_directory, write_durably
 from reprov.domain.rollout_events import RolloutEvent, parse_line, to_line
 from reprov.domain.rollout_file import ROLLOUT_FILE, Rollout
 from reprov.errors import InvalidInput

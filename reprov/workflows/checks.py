@@ -9,7 +9,7 @@ from pathlib import Path
 
 from reprov.adapters.check_programs import SYSTEM_PYTHON, run_check
 from reprov.adapters.commands import Commands
-from reprov.adapters.node_state import write_durably
+from reprov.adapters.durable import write_durably
 from reprov.adapters.release_reader import ReleaseFiles
 from reprov.domain.check import Check, Checked
 from reprov.errors import InvalidInput, Refused

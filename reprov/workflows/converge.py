@@ -9,7 +9,7 @@ from pathlib import Path
 
 from reprov.adapters.ansible_run import run_ansible
 from reprov.adapters.commands import TIMED_OUT, Commands
-from reprov.adapters.node_state import write_durably
+from reprov.adapters.durable import write_durably
 from reprov.adapters.puppet_run import run_puppet
 from reprov.adapters.release_reader import ReleaseFiles
 from reprov.adapters.run import CommandFailed

@@ -11,9 +11,10 @@ from typing import Final
 
 from reprov.adapters.boot_files import opened_folder
 from reprov.adapters.boot_programs import BootPrograms
+from reprov.adapters.durable import write_durably
 from reprov.adapters.firmware import FirmwareVariables
 from reprov.adapters.loaders import LOADER_CONF, Entries, modules_in, read_entries
-from reprov.adapters.node_state import NodeState, write_durably
+from reprov.adapters.node_state import NodeState
 from reprov.domain.boot_entries import (
     ONE_SHOT,
     TRIAL_NAME,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reprov.adapters.node_state import write_durably
+from reprov.adapters.durable import write_durably
 from reprov.domain.data_devices import PROOF_FILE, DataDevices
 from reprov.errors import InvalidInput, ProofFailed, Refused, ReprovError
 from reprov.events import Monitor, Note

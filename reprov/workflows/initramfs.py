@@ -7,7 +7,8 @@ from typing import Final
 
 from reprov.adapters.boot_files import INCOMING, Folder, opened_folder, viewed
 from reprov.adapters.boot_programs import BootPrograms
-from reprov.adapters.node_state import NodeState, write_durably
+from reprov.adapters.durable import write_durably
+from reprov.adapters.node_state import NodeState
 from reprov.adapters.run import CommandFailed
 from reprov.domain.kernels import Kernels, Making, to_make, trouble_of_initramfs
 from reprov.errors import ReprovError

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from reprov.adapters.durable import write_durably
 from reprov.adapters.held_disk import held_disk
 from reprov.adapters.identity_archive import files_in
-from reprov.adapters.node_state import NodeState, write_durably
+from reprov.adapters.node_state import NodeState
 from reprov.adapters.partition_writer import dump_table, make_filesystem, require_programs, uuid_of, write_table
 from reprov.adapters.private_mounts import PrivateMounts, private_mounts, require_filesystems
 from reprov.adapters.proof import boot_id

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reprov.adapters import kernel
+from reprov.adapters.durable import sync_directory
 from reprov.adapters.files import opened_directory
 from reprov.adapters.identity_archive import require_whole, restore, save, written_atomically
-from reprov.adapters.node_state import NodeState, sync_directory
+from reprov.adapters.node_state import NodeState
 from reprov.adapters.partition_writer import make_filesystem
 from reprov.adapters.private_mounts import PrivateMounts
 from reprov.domain.install_plan import ARCHIVE_NAME, InstallPlan, in_mount_order

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 
+from reprov.adapters.durable import write_durably
 from reprov.adapters.files import digest_at
-from reprov.adapters.node_state import INCOMING, LEFTOVER, NodeState, write_durably
+from reprov.adapters.node_state import INCOMING, LEFTOVER, NodeState
 from reprov.adapters.source import fetch_contents
 from reprov.adapters.staging import Staging, move_into, unstage
 from reprov.adapters.survey import OWN_DIRECTORY

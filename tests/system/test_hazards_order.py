@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reprov.adapters import kernel, node_state
+from reprov.adapters import durable, kernel, node_state
 from tests.system.filesystems import Filesystems
 from tests.system.node import Node
 from tests.system.trees import Tree
@@ -28,7 +28,7 @@ class Order:
 
     def __init__(self, patched: pytest.MonkeyPatch) -> None:
         self.events: list[tuple[str, int | str]] = []
-        exchange, syncfs, write = kernel.exchange, kernel.syncfs, node_state.write_durably
+        exchange, syncfs, write = kernel.exchange, kernel.syncfs, durable.write_durably
 
         def exchanged(first: str, second: str, *, first_dir_fd: int, second_dir_fd: int) -> None:
             exchange(first, second, first_dir_fd=first_dir_fd, second_dir_fd=second_dir_fd)

@@ -19,7 +19,8 @@ from typing import NamedTuple
 import pytest
 
 from reprov.adapters import kernel
-from reprov.adapters.node_state import NodeState, sync_directory
+from reprov.adapters.durable import sync_directory
+from reprov.adapters.node_state import NodeState
 from tests.system import tally
 from tests.system.hazard_lab import (
     FILESYSTEMS,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from reprov.adapters.node_state import NodeState, write_durably
+from reprov.adapters.node_state import NodeState
 from reprov.domain.deployment import Deployment, State
 from reprov.domain.journal import Journal
 from reprov.domain.release import ReleaseId
@@ -166,13 +166,6 @@ def test_the_journal_comes_becomes_the_previous_trees_and_goes(state: NodeState)
     state.drop_journal()
     state.drop_journal()
     assert state.journal() is None
-
-
-def test_a_file_is_replaced_whole_and_nothing_stays_beside_it(tmp_path: Path) -> None:
-    file = tmp_path / "x"
-    write_durably(file, b"one")
-    write_durably(file, b"two")
-    assert [(item.name, item.read_bytes()) for item in tmp_path.iterdir()] == [("x", b"two")]
 
 
 def test_only_the_releases_that_are_needed_stay(state: NodeState) -> None:
