@@ -11,7 +11,6 @@ from pathlib import Path
 from reprov.domain.layout import MIB, DiskChoice, Layout
 from reprov.domain.new_fstab import fstab_of
 from reprov.domain.partition_types import guid_of
-from reprov.events import Event, Note
 from tests.disk_builders import os_partition
 from tests.storage_lab import attached
 
@@ -61,18 +60,6 @@ test ! -d /sys/firmware/efi || firmware=EFI
 for point in / /usr /boot; do echo "$point is $(findmnt -no SOURCE $point)"; done >/dev/ttyS0
 echo "BOOTED $(findmnt -no UUID /) by $firmware" >/dev/ttyS0
 """
-
-
-class Heard:
-    """A monitor that keeps what it was told."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def emit(self, event: Event) -> None:
-        """Keep a note."""
-        if isinstance(event, Note):
-            self.notes.append(event.text)
 
 
 @dataclass

@@ -23,7 +23,7 @@ from reprov.errors import Refused
 from reprov.workflows.boot_hook import ensure_boot_hook
 from reprov.workflows.initramfs import listing_of, renew_initramfs
 from reprov.workflows.kernels import update_boot
-from tests.boot_lab import Heard
+from tests.heard import Heard
 from tests.system.filesystems import Filesystems
 from tests.system.trees import boot_trees, dracut_trees
 

@@ -10,8 +10,9 @@ import pytest
 from reprov.domain.layout import Layout
 from reprov.errors import Refused
 from reprov.workflows.bootable import make_bootable
-from tests.boot_lab import BIOS, BIOS_LAYOUT, EFI, ROOT, BootDisk, Heard, boot_disk
+from tests.boot_lab import BIOS, BIOS_LAYOUT, EFI, ROOT, BootDisk, boot_disk
 from tests.disk_builders import layout
+from tests.heard import Heard
 from tests.system.trees import boot_trees
 
 pytestmark = [

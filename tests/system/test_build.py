@@ -21,9 +21,9 @@ from reprov.domain.release import ReleaseId
 from reprov.domain.resolved_role import ResolvedRole
 from reprov.domain.role import BUILD_EPOCH_S
 from reprov.errors import InvalidInput, Refused, ReprovError
-from reprov.events import Event, Note
 from reprov.workflows.build import Built, Wanted, build
 from reprov.workflows.publish import built, publish
+from tests.heard import Heard
 
 pytestmark = [pytest.mark.commands, pytest.mark.system, pytest.mark.needs("mmdebstrap", "unshare", "nsenter")]
 
@@ -64,17 +64,6 @@ grep -q "^localhost$" /proc/sys/kernel/hostname
     "moved/role.yaml": "extends: cache\nscripts: [move]\n",
     "moved/scripts/move": "#!/bin/sh -eu\naddgroup --system late\ngroupmod -g 555 memcache\n",
 }
-
-
-class Heard:
-    """A monitor that remembers the notes."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def emit(self, event: Event) -> None:
-        if isinstance(event, Note):
-            self.notes.append(event.text)
 
 
 class Site:

@@ -20,7 +20,8 @@ from reprov.workflows.boot_preflight import preflight_boot
 from reprov.workflows.bootable import make_bootable
 from reprov.workflows.fallback import fallback_kernels
 from reprov.workflows.kernels import Booted, confirm_boot, forget_trial, update_boot
-from tests.boot_lab import BIOS_LAYOUT, BootDisk, Heard, boot_disk
+from tests.boot_lab import BIOS_LAYOUT, BootDisk, boot_disk
+from tests.heard import Heard
 from tests.system.filesystems import Filesystems
 from tests.system.snapshot import difference, snapshot, timeless
 from tests.system.trees import boot_trees

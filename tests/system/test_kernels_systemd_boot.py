@@ -14,7 +14,7 @@ from reprov.domain.kernels import kernels_of
 from reprov.workflows.boot_preflight import preflight_boot
 from reprov.workflows.fallback import fallback_kernels
 from reprov.workflows.kernels import Booted, update_boot
-from tests.boot_lab import Heard
+from tests.heard import Heard
 from tests.system.filesystems import Filesystems
 from tests.system.snapshot import difference, snapshot, timeless
 from tests.system.trees import dracut_trees

@@ -21,9 +21,10 @@ from reprov.domain.post_script_rpm import scripts_between
 from reprov.domain.release import ReleaseId
 from reprov.domain.rpm_lua import lua_command
 from reprov.errors import InvalidInput, ReprovError
-from reprov.events import Event, Note, NullMonitor
+from reprov.events import NullMonitor
 from reprov.workflows.build import Wanted, build
 from reprov.workflows.publish import built, publish
+from tests.heard import Heard
 from tests.rpm_lab import CALLS, Rpm, Section, build_packages, make_repository
 from tests.system import rpm_trees
 from tests.system.filesystems import Filesystems
@@ -64,25 +65,17 @@ class Site(NamedTuple):
         return self.store / "trees/el" / version
 
 
-class Notes(list[str]):
-    """What a build notes."""
-
-    def emit(self, event: Event) -> None:
-        if isinstance(event, Note):
-            self.append(event.text)
-
-
 def make(folder: Path, suite: str) -> Site:
     """Build and publish the role twice, with a new package and a newer one the second time."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("REPROV_CACHE", str(folder / "cache"))
-        library, notes = rpm_trees.make_site(folder, suite), Notes()
+        library, heard = rpm_trees.make_site(folder, suite), Heard()
         for version, before in (("1.0", None), ("1.1", "1.0")):
-            build(folder / "store", library, Wanted("el", version, from_version=before), notes)
+            build(folder / "store", library, Wanted("el", version, from_version=before), heard)
             publish(folder / "store", library, built(folder / "store", ReleaseId.of("el", version)), NullMonitor())
             if before is None:
                 rpm_trees.add_second(folder)
-    return Site(folder / "store", library, notes, suite)
+    return Site(folder / "store", library, heard.notes, suite)
 
 
 @pytest.fixture(scope="module")

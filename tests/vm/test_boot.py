@@ -13,7 +13,8 @@ import pytest
 from reprov.adapters.lay import install_client
 from reprov.domain.layout import MIB, Layout
 from reprov.workflows.bootable import make_bootable
-from tests.boot_lab import BIOS_LAYOUT, EFI_LAYOUT, NUMBERS, BootDisk, Heard, boot, boot_disk, others_on, run_as_init
+from tests.boot_lab import BIOS_LAYOUT, EFI_LAYOUT, NUMBERS, BootDisk, boot, boot_disk, others_on, run_as_init
+from tests.heard import Heard
 from tests.system.trees import boot_trees
 
 pytestmark = [

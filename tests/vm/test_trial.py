@@ -20,7 +20,8 @@ from reprov.domain.kernels import kernels_of
 from reprov.domain.release import ReleaseId
 from reprov.workflows import kernels, taken_into_use
 from reprov.workflows.bootable import make_bootable
-from tests.boot_lab import BIOS_LAYOUT, NUMBERS, Heard, make_image
+from tests.boot_lab import BIOS_LAYOUT, NUMBERS, make_image
+from tests.heard import Heard
 from tests.storage_lab import attached
 from tests.system.trees import Tree, role_trees
 from tests.vm import machine as virtual

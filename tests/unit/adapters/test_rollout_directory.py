@@ -20,21 +20,13 @@ from reprov.domain.rollout_events import StepBegan, Turn, Turned
 from reprov.domain.rollout_file import Rollout
 from reprov.domain.rollout_policy import Policy
 from reprov.errors import InvalidInput, Refused
-from reprov.events import Event, Note, NullMonitor
+from reprov.events import NullMonitor
+from tests.heard import Heard
 from tests.rollouts import a_course, a_stage, names
 
 BEGAN = StepBegan(1.5, "compute", 1, ("n1",))
 TURNED = Turned(2.5, Turn.STARTED, "me")
 ROLLOUT = Rollout("re-image", "site", {"compute": "2.0"}, Policy(), a_course(a_stage(names(2)), domains={"n1": "r1"}))
-
-
-class Heard:
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def emit(self, event: Event) -> None:
-        if isinstance(event, Note):
-            self.notes.append(event.text)
 
 
 def test_what_was_written_is_read(tmp_path: Path) -> None:

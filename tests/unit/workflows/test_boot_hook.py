@@ -9,8 +9,8 @@ import pytest
 from reprov.adapters.lay import install_boot_hook
 from reprov.domain.boot_hook import BootWay
 from reprov.errors import Refused
-from reprov.events import Event, Note
 from reprov.workflows.boot_hook import ensure_boot_hook, forget_offline_update
+from tests.heard import Heard
 
 GENERATOR = "usr/lib/systemd/system-generators/systemd-system-update-generator"
 MENU = """\
@@ -19,17 +19,6 @@ linux /boot/vmlinuz-6.1 root=UUID=1
 {initrd}
 }}
 """
-
-
-class Heard:
-    """A monitor that keeps what it was told."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def emit(self, event: Event) -> None:
-        if isinstance(event, Note):
-            self.notes.append(event.text)
 
 
 def put(root: Path, path: str, text: str = "") -> None:

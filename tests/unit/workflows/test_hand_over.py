@@ -17,7 +17,6 @@ from reprov.domain.post_progress import Progress
 from reprov.domain.release import ReleaseId
 from reprov.domain.trial import Awaited
 from reprov.errors import HopFailed, ReprovError
-from reprov.events import Event, Note
 from reprov.workflows import hand_over as workflow
 from reprov.workflows.after_commit import Finished, go_on
 from reprov.workflows.hand_over import follower, hand_over
@@ -25,20 +24,12 @@ from reprov.workflows.kernels import Booted
 from reprov.workflows.node import Node
 from reprov.workflows.services import Settled
 from reprov.workflows.taken_into_use import InUse
+from tests.heard import Heard
 
 NEW, OLD = ReleaseId("base", "1.1"), ReleaseId("base", "1.0")
 FINISHED = Finished(3, 2.5, ("a.postinst",), InUse(Booted(("grub",), default="6.1"), Settled()), None, Checked(()))
 TOOK_OVER = line_of(TookOver("1.0")).encode()
 WENT_ON = line_of(WentOn(plain(FINISHED))).encode()
-
-
-class Notes:
-    def __init__(self) -> None:
-        self.texts: list[str] = []
-
-    def emit(self, event: Event) -> None:
-        if isinstance(event, Note):
-            self.texts.append(event.text)
 
 
 class Other:
@@ -77,7 +68,7 @@ class Lab:
         self._patched = patched
         self.state = Committed(folder)
         self.node = Node(folder, self.state)  # type: ignore[arg-type]
-        self.monitor = Notes()
+        self.monitor = Heard()
         patched.setattr(workflow, "pending", lambda node: self.state.progress)
         patched.setattr(workflow, "settle", lambda node, monitor, goes_on: None)
         patched.setattr(workflow, "take_back", _take_back)
@@ -125,7 +116,7 @@ def test_who_goes_on(root: str, tree: list[str], goes_on: object) -> None:
 def test_what_the_other_has_done_is_the_answer_and_what_it_tells_is_passed_on(lab: Lab) -> None:
     note = b'{"format": 1, "event": "note", "text": "half way"}'
     assert lab.go_on(Other(None, TOOK_OVER, b"Huh", note, None, WENT_ON)) == FINISHED
-    assert lab.monitor.texts == ["half way"]
+    assert lab.monitor.notes == ["half way"]
 
 
 def test_its_failure_is_raised_here(lab: Lab) -> None:
@@ -172,7 +163,7 @@ def test_the_node_needs_no_second_way_back_when_the_other_died_on_its_own(lab: L
 
 def test_a_node_that_is_confirmed_stays_so_when_nobody_says_it(lab: Lab) -> None:
     assert lab.go_on(Other(TOOK_OVER, said="Killed"), leaves=State.CONFIRMED) is None
-    assert lab.monitor.texts == [
+    assert lab.monitor.notes == [
         "the reprov of base 1.1 did not end what it had taken over: Killed; by then all that follows the commit was done"
     ]
 
@@ -185,7 +176,7 @@ def test_a_node_that_waits_for_the_trial_of_a_kernel_goes_on_waiting(lab: Lab) -
 
 def test_an_answer_of_another_shape_is_done_all_the_same(lab: Lab) -> None:
     assert lab.go_on(Other(TOOK_OVER, line_of(WentOn({"steps": 3})).encode())) is None
-    assert lab.monitor.texts == ["all that follows the commit is done; what exactly, the new tree's reprov says in another way"]
+    assert lab.monitor.notes == ["all that follows the commit is done; what exactly, the new tree's reprov says in another way"]
 
 
 def test_a_request_to_stop_is_passed_on_once(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,9 +16,10 @@ from reprov.domain.post_progress import Progress
 from reprov.domain.post_script import PostScript
 from reprov.domain.release import ReleaseId
 from reprov.errors import HopFailed, NeedsAttention, Refused, ReprovError
-from reprov.events import Event, Note, NullMonitor
+from reprov.events import NullMonitor
 from reprov.workflows import confirm, health
 from reprov.workflows.node import Node
+from tests.heard import Heard
 
 RELEASE = ReleaseId("base", "1.1")
 WELL = Baseline(Network((Address("eth0", "192.0.2.7", 24),)))
@@ -33,15 +34,6 @@ class Live(Node):
     @property
     def is_live(self) -> bool:
         return True
-
-
-class Notes:
-    def __init__(self) -> None:
-        self.texts: list[str] = []
-
-    def emit(self, event: Event) -> None:
-        if isinstance(event, Note):
-            self.texts.append(event.text)
 
 
 @pytest.fixture
@@ -135,10 +127,10 @@ FAILURE = HopFailed("no; base 1.0 is back", hint="a hint")
 def test_a_rollback_is_verified_and_says_what_is_still_not_well(node: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     found(monkeypatch, ILL)
     node.state.write_deployment(Deployment(State.ROLLED_BACK))
-    notes = Notes()
-    failure = health.recover_health(node, FAILURE, notes)
+    heard = Heard()
+    failure = health.recover_health(node, FAILURE, heard)
     assert (type(failure), failure.message, failure.hint) == (HopFailed, f"no; base 1.0 is back, but {PROBLEM}", "a hint")
-    assert notes.texts == ["after the rollback: 192.0.2.7/24 on eth0 cannot be put back: no"]
+    assert heard.notes == ["after the rollback: 192.0.2.7/24 on eth0 cannot be put back: no"]
 
 
 def test_a_rollback_after_which_all_is_well_says_no_more(node: Live, monkeypatch: pytest.MonkeyPatch) -> None:

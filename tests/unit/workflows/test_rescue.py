@@ -10,22 +10,11 @@ from reprov.domain.mounts import Mount
 from reprov.domain.rescue_command_line import Installation, Static, Then
 from reprov.domain.wired_links import WiredLink
 from reprov.errors import InvalidInput, Refused, ReprovError
-from reprov.events import Event, Note
 from reprov.workflows import rescue
+from tests.heard import Heard
 
 LINK = WiredLink(2, "eno1", "52:54:00:00:00:01", True)
 INSTALL = "reprov.install=base/1.0@rsync://h:8730 reprov.layout=http://h/l"
-
-
-class Heard:
-    """A monitor that remembers the notes."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def emit(self, event: Event) -> None:
-        if isinstance(event, Note):
-            self.notes.append(event.text)
 
 
 class Machine:

@@ -15,10 +15,11 @@ from reprov.domain.post_script import ServiceFact
 from reprov.domain.release import ReleaseId
 from reprov.domain.resolved_role import ROLE_NAME, ResolvedRole
 from reprov.domain.services import Running, UnitState
-from reprov.events import Event, Note, NullMonitor
+from reprov.events import NullMonitor
 from reprov.workflows import services
 from reprov.workflows.node import Node
 from reprov.workflows.services import Failure, Settled, reboot_reasons, services_of, settle_services, want_reboot
+from tests.heard import Heard
 
 ONE, TWO = ReleaseId("base", "1.0"), ReleaseId("base", "1.1")
 OLD = ("usr/bin/x",)
@@ -175,17 +176,6 @@ def test_a_unit_of_the_role_that_was_stopped_for_the_upgrade_is_started(systemd:
 
 def test_a_tree_without_a_role_names_no_services(state: NodeState) -> None:
     assert services_of(state) == ()
-
-
-class Heard:
-    """A monitor that keeps notes."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def emit(self, event: Event) -> None:
-        if isinstance(event, Note):
-            self.notes.append(event.text)
 
 
 def test_audit_rules_that_were_lost_are_loaded_again_or_named(systemd: Systemd, state: NodeState, monkeypatch: pytest.MonkeyPatch) -> None:
