@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from bench import content, lab, report
+from bench.fleet import measure_fleet
 from bench.labels import measure_labels
 from bench.limits import judge
 from bench.measure import REPROV_PROGRAM, measure, measure_reprov, measure_rsync, require_same
@@ -67,13 +68,15 @@ def main() -> int:
                     verify = tuple(measure((*REPROV_PROGRAM, "verify", "--root", root), folder).cost for _ in range(_REPEATS))
         _say("the scripts of the hop, and apt")
         scripts = measure_scripts(store, _SOURCE, master, folder)
+    _say("planning for a fleet, and rolling out")
+    fleet = measure_fleet(store, folder / "fleet")
     _say("inventory and proof of a node with 60 OSDs")
     looks = measure_inventory(), measure_proof(folder / "osds")
     _say("recovery")
     recovery = measure_recovery(folder / "recovery")
     _say("SELinux labels")
     labels = measure_labels(folder)
-    results = Results(_machine(caches), change, tuple(upgrades), no_op, verify, publish, growth, *looks, labels, scripts, recovery)
+    results = Results(_machine(caches), change, tuple(upgrades), no_op, verify, publish, growth, *looks, labels, scripts, recovery, fleet)
     json_file.parent.mkdir(parents=True, exist_ok=True)
     json_file.write_text(report.to_json(results), encoding="ascii")
     print(report.render(results), end="")

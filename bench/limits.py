@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from statistics import median
 
-from bench.values import REPROV, RSYNC, Cost, LabelCosts, Results, Upgrade
+from bench.values import REPROV, RSYNC, Cost, FleetCosts, LabelCosts, Results, Upgrade
 
 REFERENCE_PATHS = 80_000
 """What the limits of verify and of an upgrade to the same version are given for."""
@@ -56,6 +56,7 @@ def judge(results: Results) -> tuple[Verdict, ...]:
         _spread(f"recovery of {results.recovery.ops} ops, finished", [cost.wall_s for cost in results.recovery.finished], 1.0, "s"),
         _labelling(results.labels),
         Verdict("scripts of the hop / apt", results.scripts.reprov_s / results.scripts.apt_s, 0.5, "x"),
+        *_fleet(results.fleet),
         Verdict("client memory, largest", max(client.largest_bytes for client in clients), 300e6, "B"),
     )
 
@@ -80,6 +81,14 @@ def _labelling(labels: LabelCosts) -> Verdict:
     setfiles = median(cost.cpu_s for cost in labels.setfiles)
     pairs = [(one.cpu_s - other.cpu_s) / setfiles for one, other in zip(labels.labelled, labels.plain, strict=True)]
     return Verdict("labelling CPU / setfiles'", max(0.0, median(pairs)), 0.05, "x", spread=(min(pairs), max(pairs)))
+
+
+def _fleet(fleet: FleetCosts) -> Iterable[Verdict]:
+    added = [run.reprov_s / run.ansible_s - 1 for run in fleet.rollouts]
+    yield _spread(f"plan of {fleet.planned_hosts:,} hosts", [cost.wall_s for cost in fleet.plans], 20.0, "s")
+    yield Verdict("memory of that", max(cost.largest_bytes for cost in fleet.plans), 500e6, "B")
+    yield _spread(f"simulated rollout of {fleet.simulated_hosts:,} hosts", list(fleet.simulations_s), 60.0, "s")
+    yield _spread("controller's part / Ansible's own time", added, 0.2, "x")
 
 
 def _mixed_ratio(rsync: tuple[Upgrade, ...], reprov: tuple[Upgrade, ...]) -> Verdict:

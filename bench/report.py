@@ -138,4 +138,8 @@ def _others(results: Results) -> list[str]:
         f"wire: the release's own files are {amount(change.release_bytes, 'B')} of it",
         f"scripts: {results.scripts.packages} packages, {results.scripts.steps} steps in {amount(results.scripts.reprov_s, 's')}; "
         f"apt {amount(results.scripts.apt_s, 's')}",
+        *(
+            f"rollout: {run.hosts} hosts, Ansible run {run.steps} times: {amount(run.reprov_s, 's')}; by hand {amount(run.ansible_s, 's')}"
+            for run in results.fleet.rollouts
+        ),
     ]

@@ -128,6 +128,29 @@ class RecoveryCosts:
 
 
 @dataclass(frozen=True, slots=True)
+class RolloutTimes:
+    """A rollout, and its steps by hand."""
+
+    hosts: int
+    steps: int
+    """How many times Ansible is run."""
+    reprov_s: float
+    ansible_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class FleetCosts:
+    """What a controller costs."""
+
+    planned_hosts: int
+    plans: tuple[Cost, ...]
+    """With the whole project."""
+    simulated_hosts: int
+    simulations_s: tuple[float, ...]
+    rollouts: tuple[RolloutTimes, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Results:
     """One run of the benchmark."""
 
@@ -146,6 +169,7 @@ class Results:
     labels: LabelCosts
     scripts: ScriptTimes
     recovery: RecoveryCosts
+    fleet: FleetCosts
 
     def of(self, side: str) -> tuple[Upgrade, ...]:
         """The upgrades of one side, in the order in which they were made."""

@@ -5,7 +5,21 @@ from dataclasses import replace
 import pytest
 
 from bench.limits import Verdict, judge
-from bench.values import REPROV, RSYNC, Change, Cost, Growth, LabelCosts, Machine, RecoveryCosts, Results, ScriptTimes, Upgrade
+from bench.values import (
+    REPROV,
+    RSYNC,
+    Change,
+    Cost,
+    FleetCosts,
+    Growth,
+    LabelCosts,
+    Machine,
+    RecoveryCosts,
+    Results,
+    RolloutTimes,
+    ScriptTimes,
+    Upgrade,
+)
 
 MACHINE = Machine(date="2030-01-02", kernel="6.1", processors=2, rsync="3.5.0", python="3.11.2", caches="warm")
 CHANGE = Change(
@@ -47,8 +61,21 @@ QUICK = Cost(1.5, 1.4, 130_000_000)
 LABELS = LabelCosts(13_000, (Cost(9, 5.2, 1), Cost(9, 5.6, 1)), (Cost(9, 5.3, 1), Cost(9, 5.1, 1)), (Cost(9, 7.0, 1), Cost(9, 7.2, 1)))
 SCRIPTS = ScriptTimes(60, 100, 20.0, 100.0)
 RECOVERY = RecoveryCosts(100, (Cost(0.5, 0.4, 1),), (Cost(0.3, 0.2, 1),))
+FLEET = FleetCosts(1_000, (Cost(9.0, 8.0, 300_000_000),), 10_000, (20.0,), (RolloutTimes(20, 18, 33.0, 30.0),))
 RESULTS = Results(
-    MACHINE, CHANGE, (RSYNC_UPGRADE, REPROV_UPGRADE), (QUICK,), (QUICK,), (QUICK, QUICK), GROWTH, (0.1,), (0.5,), LABELS, SCRIPTS, RECOVERY
+    MACHINE,
+    CHANGE,
+    (RSYNC_UPGRADE, REPROV_UPGRADE),
+    (QUICK,),
+    (QUICK,),
+    (QUICK, QUICK),
+    GROWTH,
+    (0.1,),
+    (0.5,),
+    LABELS,
+    SCRIPTS,
+    RECOVERY,
+    FLEET,
 )
 
 
@@ -108,6 +135,22 @@ def test_a_run_within_every_limit_misses_none() -> None:
             replace(RESULTS, labels=replace(LABELS, labelled=(Cost(1, 5.6, 1), Cost(1, 5.6, 1)))),
             ["labelling CPU / setfiles'"],
             id="labels for more than a twentieth of setfiles",
+        ),
+        pytest.param(
+            replace(RESULTS, fleet=replace(FLEET, plans=(Cost(20.1, 8.0, 1),))), ["plan of 1,000 hosts"], id="a plan of twenty seconds"
+        ),
+        pytest.param(
+            replace(RESULTS, fleet=replace(FLEET, plans=(Cost(9.0, 8.0, 501_000_000),))), ["memory of that"], id="a plan that takes memory"
+        ),
+        pytest.param(
+            replace(RESULTS, fleet=replace(FLEET, simulations_s=(60.1,))),
+            ["simulated rollout of 10,000 hosts"],
+            id="a simulation of more than a minute",
+        ),
+        pytest.param(
+            replace(RESULTS, fleet=replace(FLEET, rollouts=(RolloutTimes(20, 18, 36.1, 30.0),))),
+            ["controller's part / Ansible's own time"],
+            id="a controller that adds more than a fifth",
         ),
         pytest.param(replace(RESULTS, proof_s=(5.1,)), ["proof of 60 OSDs"], id="a proof of more than five seconds"),
         pytest.param(
