@@ -2,10 +2,7 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Final, NamedTuple
-
-TAGS: Final = range(1, 10)
-"""The tags of snippets: 1 first actions, 2 evacuation, 3 and 4 stop, 5 re-image, 6 to 8 start, 9 last actions."""
+from typing import NamedTuple
 
 
 class Spread(StrEnum):
@@ -29,7 +26,7 @@ class Stage(NamedTuple):
     hosts: tuple[str, ...]
     """In the order in which they are to be done; without twins."""
     tags: tuple[int, ...]
-    """In the order in which they are to be run: of `TAGS`, without twins."""
+    """In the order in which they are to be run: of `snippet.STEPS`, without twins."""
     spread: Spread
 
 

@@ -2,12 +2,12 @@
 
 import fnmatch
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from reprov.domain.hop import COMPARE_VERSIONS, unit_of
 from reprov.domain.packages import PackageChange, PackageSet, difference
-from reprov.domain.snippet import Derived, Family, Service, Snippet, Touched, Unknown
+from reprov.domain.snippet import REIMAGE, Derived, Family, Service, Snippet, Touched, Unknown
 from reprov.errors import InvalidInput
 
 _STARTABLE: Final = (".service", ".socket", ".timer")
@@ -80,6 +80,11 @@ def in_order(services: Iterable[Service], snippets: Mapping[Service, Snippet]) -
     for service in wanted:
         place(service, ())
     return tuple(service for service in done if service in wanted)
+
+
+def in_step_order(services: Sequence[Service], step: int) -> tuple[Service, ...]:
+    """Services in the order in which a step comes to them: they are stopped in the reverse of the order in which they are started."""
+    return tuple(reversed(services) if step < REIMAGE else services)
 
 
 def _units_of(change: PackageChange, old: PackageSet, new: PackageSet) -> tuple[str, ...]:

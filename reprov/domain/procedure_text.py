@@ -1,32 +1,29 @@
 """The text of a procedure, with every mistake reported by file and line."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from reprov.domain.course import TAGS
 from reprov.domain.known_keys import did_you_mean
 from reprov.domain.procedure import Action, HostRule, Procedure, StageRule, Take, Undo
-from reprov.domain.snippet import Service
+from reprov.domain.snippet import NAME, STEPS, Service
 from reprov.domain.yaml_model import validated
 from reprov.domain.yaml_text import Location, YamlText
 from reprov.errors import InvalidInput, all_invalid
 
-_STAGE: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _TOUCHED: Final = "touched"
 
 
 def _is_stage_name(text: str) -> str:
-    if not _STAGE.fullmatch(text):
+    if not NAME.fullmatch(text):
         raise ValueError(f"{text!r} is not the name of a stage (lower case letters and digits, with single dashes)")
     return text
 
 
 def _are_tags(tags: tuple[int, ...]) -> tuple[int, ...]:
-    if not tags or list(tags) != sorted(set(tags)) or not set(tags) <= set(TAGS):
-        raise ValueError(f"{list(tags)} are not tags in their order, each from {TAGS[0]} to {TAGS[-1]}")
+    if not tags or list(tags) != sorted(set(tags)) or not set(tags) <= STEPS.keys():
+        raise ValueError(f"{list(tags)} are not tags in their order, each from {min(STEPS)} to {max(STEPS)}")
     return tags
 
 

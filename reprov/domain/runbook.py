@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from reprov.domain.course import Spread, tag_name
+from reprov.domain.derivation import in_step_order
 from reprov.domain.infra import Infra
 from reprov.domain.playbook import Gets, told
 from reprov.domain.procedure import Action, Applied, LeftOut, Procedure
@@ -113,10 +114,8 @@ def _step(tag: int, item: Applied, place: _Place, snippets: Mapping[Service, Sni
     if tag == REIMAGE and item.rule.touched:
         yield from _item("`reprov upgrade` brings the release, and is confirmed over a new connection; a reboot where it is wanted.")
         yield ""
-    services = list(dict.fromkeys(touched.service for found in item.derived for touched in found.services))
-    if tag < REIMAGE:
-        services.reverse()  # stopped in the reverse of the order in which they are started
-    tasks = [(service, task.name) for service in services for task in snippets[service].tasks_of(tag)]
+    services = tuple(dict.fromkeys(touched.service for found in item.derived for touched in found.services))
+    tasks = [(service, task.name) for service in in_step_order(services, tag) for task in snippets[service].tasks_of(tag)]
     yield from (line for service, name in tasks for line in _item(f"{service}: {name[:1].lower() + name[1:]}"))
     if tasks:
         yield ""

@@ -1,5 +1,6 @@
 """A snippet: what an upgrade does around one service, as Ansible tasks in nine steps; and what a hop of packages has to do with it."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -20,6 +21,9 @@ STEPS: Final = {
 }
 """What happens in each step. Snippets have tasks for all but `REIMAGE`, which is reprov's own."""
 REIMAGE: Final = 5
+
+NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+"""How services and the stages of procedures are named: lower case letters and digits, with single dashes."""
 
 Service = str
 """The name of a service and of its snippet, "nova-compute"."""

@@ -7,15 +7,18 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from reprov.domain.known_keys import did_you_mean
-from reprov.domain.snippet import REIMAGE, STEPS, Family, Snippet, Task
+from reprov.domain.snippet import NAME, REIMAGE, STEPS, Family, Snippet, Task
 from reprov.domain.yaml_model import validated
 from reprov.domain.yaml_text import Location, YamlText
 from reprov.errors import InvalidInput, all_invalid
 
 MODULES: Final = "ansible.builtin."
 """Whose modules a snippet may use: ansible-core has them, so that a generated project needs no collection."""
+OWN_MODULES: Final = frozenset({
+    "reprov_ceph_gate", "reprov_database", "reprov_db_sync", "reprov_drain", "reprov_probes", "reprov_quorum", "reprov_version_pins",
+})  # fmt: skip
+"""Those that the shared role of every generated project brings."""
 
-_SERVICE = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _NAMES: Final = r"[A-Za-z0-9*][][A-Za-z0-9*?.+_:@-]*"
 _COMMANDS: Final = (f"{MODULES}command", f"{MODULES}shell")
 _GUARDS: Final = ("when", "creates", "removes")
@@ -61,13 +64,13 @@ class _SnippetFile(BaseModel):
 def parse(text: str, source: str, service: str) -> Snippet:
     """Read a snippet. Raises `InvalidInput` with file:line, of all problems that there are."""
     lines = YamlText(text, source, "a snippet")
-    if not _SERVICE.fullmatch(service):
+    if not NAME.fullmatch(service):
         raise InvalidInput(f"{source}: {service!r} is not the name of a service", hint="lower case letters and digits, with single dashes")
     file = validated(_SnippetFile, lines, lines.data, lambda at: (_Names if len(at) > 1 else _SnippetFile).model_fields)
     problems = [*_problems_of_names(file, service, lines), *_problems_of_tasks(file.tasks, lines)]
     if problems:
         raise all_invalid(problems)
-    starts = [int(lines.where(("tasks", index)).rpartition(":")[2]) for index in range(len(file.tasks))]
+    starts = [lines.line(("tasks", index)) for index in range(len(file.tasks))]
     texts = task_texts(text, starts)
     return Snippet(
         service=service,
@@ -109,10 +112,12 @@ def problems_of_task(task: Mapping[str, Any], at: Location, lines: YamlText) -> 
     if not str(task.get("name", ""))[:1].isupper():
         yield lines.invalid(at, "a task has a name that begins with a capital letter")
     modules = [key for key in task if key not in _KEYWORDS]
-    foreign = [key for key in modules if not key.startswith(MODULES)]
+    foreign = [key for key in modules if not key.startswith(MODULES) and key not in OWN_MODULES]
     for key in foreign:
-        near = did_you_mean(key, [*_KEYWORDS])
-        yield lines.invalid((*at, key), f"{key!r} is neither a module of {MODULES}* nor a keyword that a task may have here{near}")
+        near = did_you_mean(key, [*_KEYWORDS, *OWN_MODULES])
+        yield lines.invalid(
+            (*at, key), f"{key!r} is neither a module of {MODULES}* or reprov nor a keyword that a task may have here{near}"
+        )
     if not foreign and len(modules) != 1:
         yield lines.invalid(at, f"a task has one module, this one has {', '.join(modules) or 'none'}")
     if any(module in _COMMANDS for module in modules):

@@ -74,7 +74,10 @@ BAD = [
         "name: Wait for", "name: wait for", "etcd.yaml:11: a task has a name that begins with a capital letter", id="a small name"
     ),
     pytest.param(
-        "ansible.builtin.command:", "command:", "etcd.yaml:12: 'command' is neither a module of ansible.builtin.*", id="a short name"
+        "ansible.builtin.command:",
+        "command:",
+        "etcd.yaml:12: 'command' is neither a module of ansible.builtin.* or reprov",
+        id="a short name",
     ),
     pytest.param(
         "ansible.builtin.systemd_service:", "community.general.systemd:", "'community.general.systemd' is neither", id="a collection"
