@@ -1,6 +1,8 @@
-"""A storage node with a cluster of its own: a monitor, two bluestore OSDs and one of ceph-disk's kind, on partitions of one disk image.
+"""Ceph for tests: a storage node with a cluster of its own, and a cluster in memory alone.
 
-Everything runs in the node's root, in namespaces of its own with nothing but loopback, and ends with them.
+The node has a monitor, two bluestore OSDs and one of ceph-disk's kind, on partitions of one disk image; the other has a manager, too, and
+three OSDs that the CRUSH map has on three hosts. Everything runs in a root, in namespaces of its own with nothing but loopback, and ends
+with them.
 """
 
 import json
@@ -21,6 +23,8 @@ from tests.system.trees import RealTrees
 
 CHECKOUT = Path(__file__).parents[2]
 OSDS = (0, 1, 2)
+HOSTS = {0: "osd-1", 1: "osd-2", 2: "osd-3"}
+"""What the CRUSH map of the cluster in memory has each OSD on."""
 BLUESTORE = (0, 1)
 FILESTORE = 2
 LISTS = "base,identity,network,ssh,logs-and-caches,ceph"
@@ -74,14 +78,34 @@ E:ID_PART_ENTRY_NUMBER=3
 E:ID_FS_TYPE=xfs
 E:ID_FS_USAGE=filesystem
 """
+_IN_MEMORY = """\
+osd_objectstore = memstore
+osd_pool_default_pg_autoscale_mode = off
+mon_warn_on_osd_down_out_interval_zero = false
+"""
+_REGISTER_OSD = """\
+secret=$(ceph-authtool --gen-print-key)
+test "$ID" = "$(echo "{\\"cephx_secret\\": \\"$secret\\"}" | ceph osd new "$UUID" -i -)"
+ceph-authtool -C /var/lib/ceph/osd/ceph-$ID/keyring -n osd.$ID --add-key "$secret"
+"""
+_MAKE_OSD_IN_MEMORY = f"""\
+mkdir /var/lib/ceph/osd/ceph-$ID
+{_REGISTER_OSD}
+chown -R ceph:ceph /var/lib/ceph/osd/ceph-$ID
+ceph-osd -i $ID --mkfs --osd-uuid "$UUID" --setuser ceph --setgroup ceph
+"""
+_START_MANAGER = """\
+mkdir -p /var/lib/ceph/mgr/ceph-x
+ceph auth get-or-create mgr.x mon 'allow profile mgr' osd 'allow *' mds 'allow *' -o /var/lib/ceph/mgr/ceph-x/keyring
+chown -R ceph:ceph /var/lib/ceph/mgr
+ceph-mgr -i x --setuser ceph --setgroup ceph --pid-file /run/ceph/mgr.pid
+"""
 # What ceph-disk made: a filesystem with the OSD's files, and a journal on a partition of its own; the fsid is the PARTUUID.
-_MAKE_FILESTORE = """\
+_MAKE_FILESTORE = f"""\
 mkfs.xfs -q -f -i size=2048 "$DATA"
 mkdir -p /var/lib/ceph/osd/ceph-2
 mount -o noatime "$DATA" /var/lib/ceph/osd/ceph-2
-secret=$(ceph-authtool --gen-print-key)
-test 2 = "$(echo "{\\"cephx_secret\\": \\"$secret\\"}" | ceph osd new "$UUID" -i -)"
-ceph-authtool -C /var/lib/ceph/osd/ceph-2/keyring -n osd.2 --add-key "$secret"
+{_REGISTER_OSD}
 ln -s "$JOURNAL" /var/lib/ceph/osd/ceph-2/journal
 echo "$JOURNAL_UUID" > /var/lib/ceph/osd/ceph-2/journal_uuid
 chown -R ceph:ceph /var/lib/ceph/osd/ceph-2 "$JOURNAL"
@@ -89,20 +113,14 @@ ceph-osd -i 2 --mkfs --osd-objectstore filestore --osd-uuid "$UUID" --setuser ce
 """
 
 
-class Node:
+class CephRoot:
     """A root in which Ceph runs, as root of its own namespaces sees it."""
 
-    def __init__(self, root: Path, anchor: int, disk: Path, store: Path) -> None:
+    def __init__(self, root: Path, anchor: int) -> None:
         self.root = root
-        self.disk = disk
-        self.store = store
         spaces = {name: f"/proc/{anchor}/ns/{'mnt' if name == 'mount' else name}" for name in _NAMESPACES}
         spaces["pid"] = f"/proc/{anchor}/ns/pid_for_children"
         self._enter = ("nsenter", *(f"--{name}={space}" for name, space in spaces.items()), "--")
-
-    def partition(self, number: int) -> str:
-        """The device node of a partition."""
-        return f"{self.disk}p{number}"
 
     def beside(self, *argv: object, fine: bool = True) -> Ran:
         """Run a program in the namespaces, but not in the root."""
@@ -121,26 +139,18 @@ class Node:
         path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
         return ("chroot", str(self.root), "env", "-i", path, "LC_ALL=C.UTF-8", "HOME=/root", "CEPH_VOLUME_ALLOW_LOOP_DEVICES=1")
 
-    def reprov(self, *words: object, under: tuple[str, ...] = ()) -> Ran:
-        """Run reprov as the node does, whatever comes of it."""
-        command = (*self._inside, "PYTHONPATH=/run/checkout", "python3", "-B", "-m", "reprov", *words)
-        if not under:
-            return self.beside(*command, fine=False)
-        done = subprocess.run([*under, *self._enter, *map(str, command)], check=False, capture_output=True, text=True, timeout=600)
-        return Ran(done.returncode, done.stdout, done.stderr)
-
-    def reprov_beside(self, *words: object) -> Ran:
-        """Run reprov on the root as a node that is mounted elsewhere."""
-        return self.beside("env", "-C", CHECKOUT, sys.executable, "-B", "-m", "reprov", *words, "--root", self.root)
+    def words(self, *argv: str) -> tuple[str, ...]:
+        """What runs a program in the root, from outside."""
+        return (*self._enter, *self._inside, *argv)
 
     def start_monitor(self) -> None:
         """Start the monitor, and wait until it answers."""
         self.run("ceph-mon -i a --setuser ceph --setgroup ceph --pid-file /run/ceph/mon.pid")
         self.wait("ceph -s")
 
-    def start_osds(self) -> None:
-        """Start every OSD, and wait until the cluster has them."""
-        for number in OSDS:
+    def start_osds(self, *numbers: int) -> None:
+        """Start these OSDs, or every one, and wait until the cluster has all."""
+        for number in numbers or OSDS:
             self.run(f"ceph-osd -i {number} --setuser ceph --setgroup ceph --pid-file /run/ceph/osd{number}.pid")
         self.wait(f"ceph osd stat -f json | grep -q '\"num_up_osds\":{len(OSDS)}'")
 
@@ -184,6 +194,29 @@ class Node:
         return Path(f"/proc/{self._pid}/root{self.root}/{path}")
 
 
+class Node(CephRoot):
+    """One whose OSDs are on a disk, and that reprov upgrades."""
+
+    def __init__(self, root: Path, anchor: int, disk: Path, store: Path) -> None:
+        super().__init__(root, anchor)
+        self.disk = disk
+        self.store = store
+
+    def partition(self, number: int) -> str:
+        """The device node of a partition."""
+        return f"{self.disk}p{number}"
+
+    def reprov(self, *words: object, under: tuple[str, ...] = ()) -> Ran:
+        """Run reprov as the node does, whatever comes of it."""
+        command = self.words("env", "PYTHONPATH=/run/checkout", "python3", "-B", "-m", "reprov", *map(str, words))
+        done = subprocess.run([*under, *command], check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=600)
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    def reprov_beside(self, *words: object) -> Ran:
+        """Run reprov on the root as a node that is mounted elsewhere."""
+        return self.beside("env", "-C", CHECKOUT, sys.executable, "-B", "-m", "reprov", *words, "--root", self.root)
+
+
 class Osd(NamedTuple):
     """What `reprov activate --json` says of an OSD."""
 
@@ -220,8 +253,28 @@ def storage_node(folder: Path, trees: RealTrees) -> Iterator[Node]:
         node = Node(root, anchor, disk, store)
         node.reprov_beside("upgrade", "ceph-osd", "1.0", "--from", store)
         _furnish(node)
+        _show_disk(node)
         _make_cluster(node)
         yield node
+
+
+@contextmanager
+def cluster_in_memory(folder: Path, trees: RealTrees) -> Iterator[CephRoot]:
+    """A cluster of a monitor, a manager and an OSD on each of `HOSTS`, of which two have to be up for every placement group."""
+    with ExitStack() as stack:
+        filesystems = Filesystems(folder)
+        stack.callback(filesystems.close)
+        root = CephRoot(filesystems.overlay(trees.new, folder / "root"), stack.enter_context(_namespaces()))
+        _furnish(root)
+        _make_monitor(
+            root, _IN_MEMORY + "".join(f"[osd.{number}]\ncrush_location = root=default host={HOSTS[number]}\n" for number in OSDS)
+        )
+        root.run(_START_MANAGER)
+        for number in OSDS:
+            root.run(_MAKE_OSD_IN_MEMORY, ID=str(number), UUID=_uuid())
+        root.start_osds()
+        root.run("ceph osd pool create test 8 8 replicated; ceph osd pool set test min_size 2")
+        yield root
 
 
 @contextmanager
@@ -241,14 +294,20 @@ def _namespaces() -> Iterator[int]:
         anchor.stdout.close()
 
 
-def _furnish(node: Node) -> None:
-    """Mount what programs expect. In /dev and /sys there are only the devices of this node: other tests have theirs."""
+def _furnish(root: CephRoot) -> None:
+    """Mount what programs expect. In /dev there are no disks: other tests have theirs."""
     for kind, name in (("proc", "proc"), ("sysfs", "sys"), ("tmpfs", "dev"), ("tmpfs", "run")):
-        node.beside("mount", "-t", kind, "none", node.root / name)
-    disks = {name: _numbers(Path("/dev") / name) for name in (node.disk.name, *(f"{node.disk.name}p{number}" for number in range(1, 5)))}
+        root.beside("mount", "-t", kind, "none", root.root / name)
     script = [f"mknod -m 0666 /dev/{name} c {major} {minor}" for name, (major, minor) in _DEVICES.items()]
-    script += [f"mknod -m 0660 /dev/{name} b {major} {minor}" for name, (major, minor) in disks.items()]
     script += ["ln -s /proc/self/fd /dev/fd; mkdir -p /dev/shm /run/ceph /run/objects /run/checkout; chown ceph:ceph /run/ceph"]
+    root.run("\n".join(script))
+    root.beside("mount", "--bind", CHECKOUT, root.root / "run/checkout")
+
+
+def _show_disk(node: Node) -> None:
+    """In /dev and /sys there is the node's own disk, and no other."""
+    disks = {name: _numbers(Path("/dev") / name) for name in (node.disk.name, *(f"{node.disk.name}p{number}" for number in range(1, 5)))}
+    script = [f"mknod -m 0660 /dev/{name} b {major} {minor}" for name, (major, minor) in disks.items()]
     for name, (major, minor) in disks.items():
         place = f"/sys/devices/virtual/block/{node.disk.name}" + (f"/{name}" if name != node.disk.name else "")
         links = [f"class/block/{name}", f"dev/block/{major}:{minor}", *([f"block/{name}"] if name == node.disk.name else [])]
@@ -256,7 +315,6 @@ def _furnish(node: Node) -> None:
     for name in ("block", "class/block", "dev/block"):
         node.beside("mount", "-t", "tmpfs", "none", node.root / "sys" / name)
     node.run("\n".join(script))
-    node.beside("mount", "--bind", CHECKOUT, node.root / "run/checkout")
 
 
 def _numbers(device: Path) -> tuple[int, int]:
@@ -264,12 +322,20 @@ def _numbers(device: Path) -> tuple[int, int]:
     return os.major(number), os.minor(number)
 
 
+def _uuid() -> str:
+    return Path("/proc/sys/kernel/random/uuid").read_text("ascii").strip()
+
+
+def _make_monitor(root: CephRoot, more: str = "") -> None:
+    fsid = _uuid()
+    root.view("etc/ceph/ceph.conf").write_text(_CONF.format(fsid=fsid) + more)
+    root.run(_MAKE_MONITOR, FSID=fsid)
+    root.start_monitor()
+    root.run("ceph config set mon auth_allow_insecure_global_id_reclaim false")
+
+
 def _make_cluster(node: Node) -> None:
-    fsid = node.run("cat /proc/sys/kernel/random/uuid").strip()
-    node.view("etc/ceph/ceph.conf").write_text(_CONF.format(fsid=fsid))
-    node.run(_MAKE_MONITOR, FSID=fsid)
-    node.start_monitor()
-    node.run("ceph config set mon auth_allow_insecure_global_id_reclaim false")
+    _make_monitor(node)
     for number in BLUESTORE:
         node.run(f"ceph-volume raw prepare --bluestore --data {node.partition(number + 1)}")
         node.run(f"ceph-volume raw activate --device {node.partition(number + 1)} --no-systemd")
@@ -277,7 +343,7 @@ def _make_cluster(node: Node) -> None:
     major, minor = _numbers(Path(node.partition(3)))
     node.run("mkdir -p /run/udev/data")
     node.view(f"run/udev/data/b{major}:{minor}").write_text(_UDEV_DATA.format(uuid=uuids[3], type=guid_of("ceph-osd-data")))
-    node.run(_MAKE_FILESTORE, DATA=node.partition(3), JOURNAL=node.partition(4), UUID=uuids[3], JOURNAL_UUID=uuids[4])
+    node.run(_MAKE_FILESTORE, DATA=node.partition(3), JOURNAL=node.partition(4), ID="2", UUID=uuids[3], JOURNAL_UUID=uuids[4])
     node.start_osds()
     node.run(f"ceph osd pool create test 8 8 replicated; ceph osd pool set test size {len(OSDS)}")
     for number in range(4):
