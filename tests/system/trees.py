@@ -200,6 +200,7 @@ suite: bookworm
 repositories:
   - {{name: security, suite: bookworm-security, components: [main]}}
 packages:
+  - ceph-mgr
   - ceph-mon
   - ceph-osd
   - ceph-common
@@ -308,6 +309,20 @@ packages:
 """
 
 
+_DATABASE_ROLE = """\
+suite: bookworm
+repositories:
+  - {name: security, suite: bookworm-security, components: [main]}
+packages:
+  - mariadb-server
+  - postgresql
+  - keystone
+  - openssl
+  - sudo
+excludes: [base]
+"""
+
+
 _SELINUX_ROLE = """\
 suite: bookworm
 repositories:
@@ -326,7 +341,7 @@ def real_trees() -> RealTrees:
 
 
 def ceph_trees() -> RealTrees:
-    """The same with Ceph's monitor and OSD, and what reprov runs on."""
+    """The same with Ceph's monitor, manager and OSD, and what reprov runs on."""
     return _cached(_CEPH_ROLE)
 
 
@@ -353,6 +368,11 @@ def rescue_trees() -> RealTrees:
 def converge_trees() -> RealTrees:
     """Two with Puppet, Ansible, serverspec and testinfra, and what reprov runs on."""
     return _cached(_CONVERGE_ROLE)
+
+
+def database_trees() -> RealTrees:
+    """Two with MariaDB, PostgreSQL and Keystone, of whose versions the second has later ones."""
+    return _cached(_DATABASE_ROLE)
 
 
 def selinux_trees() -> RealTrees:
