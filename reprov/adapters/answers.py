@@ -15,7 +15,8 @@ from reprov.domain.health import Listener, Route
 _PROC: Final = Path("/proc")
 _SSH_PORT: Final = 22
 _LISTENS: Final = "0A"  # TCP_LISTEN, include/net/tcp_states.h
-_TIMEOUT_S: Final = 3.0
+ANSWER_S: Final = 3.0
+"""Within it a server that has little else to do has taken a connection, and has greeted."""
 _GREETING_BYTES: Final = 256
 _ECHO: Final = {socket.AF_INET: (socket.IPPROTO_ICMP, 8, 0), socket.AF_INET6: (socket.IPPROTO_ICMPV6, 128, 129)}
 """Protocol, and the types of an echo's request and reply."""
@@ -23,11 +24,10 @@ _PINGS: Final = 2
 _PING_TIMEOUT_S: Final = 1.0
 
 
-def greets(server: Listener, greeting: bytes) -> bool:
-    """True when a server takes a connection, and its first words begin like that."""
+def greets(server: Listener, greeting: bytes, timeout_s: float = ANSWER_S) -> bool:
+    """True when a server takes a connection, and its first words begin like that; for each of the two it has that long."""
     try:
-        with socket.create_connection((server.host, server.port), _TIMEOUT_S) as connection:
-            connection.settimeout(_TIMEOUT_S)
+        with socket.create_connection((server.host, server.port), timeout_s) as connection:
             return connection.recv(_GREETING_BYTES).startswith(greeting)
     except OSError:
         return False

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from reprov.adapters import overdue_timer, systemctl
-from reprov.adapters.answers import gateway_answers, greets, ssh_listeners
+from reprov.adapters.answers import ANSWER_S, gateway_answers, greets, ssh_listeners
 from reprov.adapters.health_state import HealthState
 from reprov.adapters.live_network import put_back, read_network
 from reprov.adapters.processes import boot_id
@@ -76,10 +76,14 @@ def problems(node: Node, deadline_s: float) -> tuple[str, ...]:
     before = HealthState(node.state.directory).baseline()
     if before is None or not node.is_live:
         return ()
+    answer_s = ANSWER_S
     while True:
-        found = health.problems(before, _look_again(before))
-        if not found or time.monotonic() >= deadline_s:
+        found = health.problems(before, _look_again(before, answer_s))
+        left_s = deadline_s - time.monotonic()
+        if not found or left_s <= 0:
             return found
+        # A node that has just started everything anew may be busy for long: that it answers late is no reason to go back.
+        answer_s = max(ANSWER_S, min(2 * answer_s, left_s))
         time.sleep(_POLL_S)
 
 
@@ -149,14 +153,14 @@ def _look(source: str) -> Baseline:
     )
 
 
-def _look_again(before: Baseline) -> Baseline:
-    """The same, as far as it was well before."""
+def _look_again(before: Baseline, answer_s: float) -> Baseline:
+    """The same, as far as it was well before; who is asked has that long to answer."""
     server = before.install_server
     return _with_systemd(
         Baseline(
             read_network(),
-            ssh=tuple(listener for listener in before.ssh if greets(listener, _SSH_GREETING)),
-            install_server=server if server and _answers(server) else None,
+            ssh=tuple(listener for listener in before.ssh if greets(listener, _SSH_GREETING, answer_s)),
+            install_server=server if server and _answers(server, answer_s) else None,
             gateways=tuple(route for route in before.gateways if gateway_answers(route)),
         )
     )
@@ -169,8 +173,8 @@ def _with_systemd(found: Baseline) -> Baseline:
     return replace(found, state=systemctl.system_state(), failed_units=tuple(sorted(failed)), services=tuple(sorted(services)))
 
 
-def _answers(server: Listener) -> bool:
-    return greets(server, _SSH_GREETING) or greets(server, _RSYNC_GREETING)
+def _answers(server: Listener, timeout_s: float = ANSWER_S) -> bool:
+    return greets(server, _SSH_GREETING, timeout_s) or greets(server, _RSYNC_GREETING, timeout_s)
 
 
 def _server_of(source: str) -> Listener | None:

@@ -33,6 +33,8 @@ DEAF: Final = "1.3"
 """As CORE, but its network does not come up."""
 BOOTED: Final = "booted"
 """The snapshot of the node that has just been booted."""
+PATIENCE_S: Final = 1200
+"""For a node to be as well as before, which takes a slow one many times as long as a real one; who is well is not waited for."""
 OTHER: Final = "storage"
 """The role that the node can change to."""
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.vm import machine
 from tests.vm.machine import Machine
-from tests.vm.node_lab import CORE, DEAF, LIVE, OLD, OTHER, ROLE, NodeLab, kept_of
+from tests.vm.node_lab import CORE, DEAF, LIVE, OLD, OTHER, PATIENCE_S, ROLE, NodeLab, kept_of
 from tests.vm.power_cuts import BEGINS, come_to_rest, facts_of, release_in_use, state_of
 
 pytestmark = [
@@ -34,9 +34,12 @@ def node(node_lab: NodeLab, tmp_path: Path) -> Iterator[Machine]:
         assert kept_of(running.disk, tmp_path / "kept") == before
 
 
-def upgrade(node: Machine, lab: NodeLab, version: str, *, role: str = ROLE, commit: str = "auto", status: int = 0) -> str:
+def upgrade(
+    node: Machine, lab: NodeLab, version: str, *, role: str = ROLE, commit: str = "auto", patience_s: int = PATIENCE_S, status: int = 0
+) -> str:
     """Upgrade, and give what was said."""
-    ran = node.reprov(f"upgrade {role} {version} --from {lab.source} --commit {commit}", fine=(status,))
+    words = f"upgrade {role} {version} --from {lab.source} --commit {commit} --confirm-timeout {patience_s}"
+    ran = node.reprov(words, fine=(status,))
     return ran.stdout + ran.stderr
 
 
@@ -96,7 +99,7 @@ def test_a_release_with_another_libc_is_exchanged_at_boot_and_confirmed(node: Ma
 
 @pytest.mark.long
 def test_a_release_whose_network_does_not_come_up_is_taken_back_by_the_node_itself(node: Machine, node_lab: NodeLab) -> None:
-    upgrade(node, node_lab, DEAF, commit="boot", status=100)
+    upgrade(node, node_lab, DEAF, commit="boot", patience_s=20, status=100)
     node.go_off("reboot")
     state = come_to_rest(node)
     assert (state["state"], state["installed"]) == ("rolled-back", f"{ROLE} {OLD}")

@@ -12,7 +12,7 @@ import pytest
 
 from tests.vm import machine
 from tests.vm.cut_tally import Cut, Tally
-from tests.vm.node_lab import CORE, LIVE, OLD, ROLE, NodeLab, kept_of, opened
+from tests.vm.node_lab import CORE, LIVE, OLD, PATIENCE_S, ROLE, NodeLab, kept_of, opened
 from tests.vm.power_cuts import BOOT_MARKS, LIVE_MARKS, Stretch, Victim, cut, film, instants, release_in_use, save_start
 
 pytestmark = [
@@ -27,7 +27,8 @@ def test_power_cuts_while_the_running_node_is_upgraded(
 ) -> None:
     with node_lab.node(tmp_path) as node:
         victim = Victim.of(node, tmp_path, OLD, LIVE)
-        node.start_job(f"reprov upgrade {ROLE} {LIVE} --from {node_lab.source} --commit live --events /dev/ttyS0")
+        words = f"upgrade {ROLE} {LIVE} --from {node_lab.source} --commit live --confirm-timeout {PATIENCE_S}"
+        node.start_job(f"reprov {words} --events /dev/ttyS0")
         assert cuts_that_failed(victim, "live", film(node, LIVE_MARKS), pytestconfig, tally) == []
 
 
@@ -35,9 +36,9 @@ def test_power_cuts_while_the_running_node_is_upgraded(
 def test_power_cuts_while_an_armed_node_boots(node_lab: NodeLab, tmp_path: Path, pytestconfig: pytest.Config, tally: Tally) -> None:
     with node_lab.node(tmp_path) as node:
         victim = Victim.of(node, tmp_path, OLD, CORE)
-        node.reprov(f"upgrade {ROLE} {CORE} --from {node_lab.source} --commit boot", fine=(100,))
-        node.shell("systemd-run --quiet --on-active=1 systemctl poweroff")
-        node.wait_until_off()
+        words = f"upgrade {ROLE} {CORE} --from {node_lab.source} --commit boot --confirm-timeout {PATIENCE_S}"
+        node.reprov(words, fine=(100,))
+        node.go_off()
         node.start(wait=False)
         assert cuts_that_failed(victim, "at boot", film(node, BOOT_MARKS), pytestconfig, tally) == []
 

@@ -40,6 +40,11 @@ def test_a_server_is_known_by_its_first_words(greeting: bytes, expected: bool) -
         assert answers.greets(server, b"SSH-") is expected
 
 
+def test_a_server_has_as_long_as_it_is_given() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:  # its kernel takes the connection, and nobody says a word
+        assert not answers.greets(Listener("127.0.0.1", server.getsockname()[1]), b"SSH-", timeout_s=0.01)
+
+
 def test_nobody_greets_where_nobody_listens() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from reprov.adapters import systemctl
+from reprov.adapters.answers import ANSWER_S
 from reprov.adapters.health_state import HealthState
 from reprov.adapters.node_state import NodeState
 from reprov.adapters.post_state import PostState
@@ -57,15 +58,17 @@ def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Live:
     return Live(tmp_path, state)
 
 
-def found(monkeypatch: pytest.MonkeyPatch, *looks: Baseline) -> None:
-    """What is seen when the node is looked at, the last one from then on."""
-    left = list(looks)
+def found(monkeypatch: pytest.MonkeyPatch, *looks: Baseline) -> list[float]:
+    """What is seen when the node is looked at, the last one from then on; gives how long each time may answer who is asked, in seconds."""
+    left, asked = list(looks), list[float]()
 
-    def look(_before: Baseline) -> Baseline:
+    def look(_before: Baseline, answer_s: float) -> Baseline:
+        asked.append(answer_s)
         return left.pop(0) if len(left) > 1 else left[0]
 
     monkeypatch.setattr(health, "_look_again", look)
     monkeypatch.setattr(health, "read_network", lambda: looks[-1].network)
+    return asked
 
 
 def own(node: Node) -> HealthState:
@@ -76,6 +79,14 @@ def test_a_node_has_time_to_be_well_again(node: Live, monkeypatch: pytest.Monkey
     found(monkeypatch, ILL, ILL, WELL)
     own(node).begin(WELL, Patience(20))
     health.require_well(node, TRANSACTION, NullMonitor())
+
+
+def test_a_busy_node_has_more_and_more_time_to_answer_and_no_more_than_is_left(node: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = found(monkeypatch, ILL, ILL, ILL, WELL)
+    own(node).begin(WELL, Patience(20))
+    monkeypatch.setattr(time, "monotonic", lambda: 1000.0)
+    health.require_well(node, TRANSACTION, NullMonitor())
+    assert asked == [ANSWER_S, 2 * ANSWER_S, 4 * ANSWER_S, 20]
 
 
 def test_a_node_has_no_more_time_than_that(node: Live, monkeypatch: pytest.MonkeyPatch) -> None:
