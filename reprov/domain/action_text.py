@@ -7,14 +7,23 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from reprov.domain.procedure import Action, OwnTask
 from reprov.domain.snippet import Family
-from reprov.domain.snippet_text import MODULES, problems_of_task, task_texts
+from reprov.domain.snippet_text import MODULES, OWN_MODULES, problems_of_task, task_texts
 from reprov.domain.yaml_model import validated
 from reprov.domain.yaml_text import YamlText
 from reprov.errors import InvalidInput, all_invalid
 
 _ALL: Final = "all"
 _LOOKING: Final = frozenset(f"{MODULES}{name}" for name in ("assert", "command", "find", "shell", "slurp", "uri"))
-"""Modules that change nothing; of commands, `changed_when: false` is what says so."""
+"""Modules of Ansible that change nothing; of commands, `changed_when: false` is what says so."""
+_LOOKING_STATES: Final[Mapping[str, frozenset[str]]] = {
+    "reprov_ceph_gate": frozenset({"healthy"}),
+    "reprov_database": frozenset({"verified"}),
+    "reprov_probes": frozenset({"checked"}),
+    "reprov_quorum": frozenset({"in_step"}),
+}
+"""Of modules of ours that only look in these states."""
+_LOOKING_TASKS: Final = {"name": "reprov", "tasks_from": "everywhere"}
+"""Of the shared role."""
 
 _Tasks = Annotated[tuple[dict[str, Any], ...], Field(strict=False)]
 
@@ -55,7 +64,7 @@ def parse_action(text: str, source: str, name: str, *, is_check: bool) -> Action
 
 def module_of(task: Mapping[str, Any]) -> str:
     """The module of a task in which nothing is wrong."""
-    return next(key for key in task if key.startswith(MODULES))
+    return next(key for key in task if key.startswith(MODULES) or key in OWN_MODULES)
 
 
 def _tasks(family: str, families: list[str], tasks: Iterable[Mapping[str, Any]], text: str, lines: YamlText) -> Iterator[OwnTask]:
@@ -76,5 +85,16 @@ def _problems(family: str, tasks: Iterable[Mapping[str, Any]], lines: YamlText, 
         yield from found
         if "tags" in task:
             yield lines.invalid((*at, "tags"), "a task of an action has no tags: the stage that names the action gives it the stage's")
-        if is_check and not found and (module_of(task) not in _LOOKING or task.get("changed_when", False) is not False):
-            yield lines.invalid(at, f"a check changes nothing: `changed_when: false` and a module of {', '.join(sorted(_LOOKING))}")
+        if is_check and not found and not _only_looks(task):
+            known = ", ".join([*sorted(_LOOKING), *sorted(_LOOKING_STATES)])
+            yield lines.invalid(at, f"a check changes nothing: `changed_when: false` and a module of {known}")
+
+
+def _only_looks(task: Mapping[str, Any]) -> bool:
+    module = module_of(task)
+    if module == f"{MODULES}import_role":
+        return bool(task[module] == _LOOKING_TASKS)
+    if module in _LOOKING_STATES:
+        arguments = task[module]
+        return isinstance(arguments, Mapping) and arguments.get("state") in _LOOKING_STATES[module]
+    return module in _LOOKING and task.get("changed_when", False) is False

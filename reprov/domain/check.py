@@ -1,7 +1,6 @@
 """A role's checks: what kind each one is, what its answer means, and what is kept of it (JSON, and JUnit XML)."""
 
 import json
-import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Any, Final
 
+from reprov.domain.junit import JUnitCase, JUnitSuite, to_junit
 from reprov.errors import InvalidInput
 
 CHECK_TIMEOUT_S: Final = 300
@@ -17,7 +17,6 @@ CHECKS_FOLDER: Final = "checks"
 RESULTS_FORMAT: Final = 1
 
 _SHOWN: Final = 500
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _SIGNALLED: Final = 128
 _NOT_FOUND: Final = 127
 
@@ -114,20 +113,7 @@ class Checked:
 
     def to_junit(self) -> str:
         """JUnit XML: a test suite for each check."""
-        top = ElementTree.Element("testsuites")
-        for result in self.results:
-            cases = result.cases or (Case(result.name, result.outcome, result.message, result.elapsed_s),)
-            counts = {
-                "failures": sum(case.outcome is Outcome.FAILED for case in cases),
-                "errors": sum(case.outcome in (Outcome.ERROR, Outcome.HUNG) for case in cases),
-                "skipped": sum(case.outcome is Outcome.SKIPPED for case in cases),
-            }
-            numbers = {name: str(count) for name, count in counts.items()}
-            time = f"{result.elapsed_s:.3f}"
-            suite = ElementTree.SubElement(top, "testsuite", {"name": result.name, "tests": str(len(cases)), **numbers, "time": time})
-            for case in cases:
-                _add_case(suite, result.name, case)
-        return ElementTree.tostring(top, encoding="unicode") + "\n"
+        return to_junit([_suite(result) for result in self.results])
 
 
 def check_of(name: str, path: str, files: Mapping[str, bytes]) -> Check:
@@ -222,17 +208,12 @@ def _case_of(element: ElementTree.Element) -> Case:
     return Case(name, Outcome.PASSED, "", elapsed_s)
 
 
-def _add_case(suite: ElementTree.Element, check: str, case: Case) -> None:
-    fields = {"classname": check, "name": _xml(case.name), "time": f"{case.elapsed_s:.3f}"}
-    element = ElementTree.SubElement(suite, "testcase", fields)
-    tags = {Outcome.FAILED: "failure", Outcome.ERROR: "error", Outcome.HUNG: "error", Outcome.SKIPPED: "skipped"}
-    if case.outcome in tags:
-        ElementTree.SubElement(element, tags[case.outcome], {"message": _xml(case.message)})
-
-
-def _xml(text: str) -> str:
-    """Without what XML cannot hold."""
-    return _NOT_XML.sub("?", text)
+def _suite(result: CheckResult) -> JUnitSuite:
+    cases = result.cases or (Case(result.name, result.outcome, result.message, result.elapsed_s),)
+    tags = {Outcome.FAILED: "failure", Outcome.ERROR: "error", Outcome.HUNG: "error", Outcome.SKIPPED: "skipped", Outcome.PASSED: ""}
+    return JUnitSuite(
+        result.name, result.elapsed_s, tuple(JUnitCase(case.name, case.elapsed_s, tags[case.outcome], case.message) for case in cases)
+    )
 
 
 def _fields(result: CheckResult) -> dict[str, Any]:

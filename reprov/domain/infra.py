@@ -53,6 +53,8 @@ class Infra:
     """The file, for messages."""
     baseline: tuple[str, ...] = ()
     """Names of health warnings that this site has always had, and that stop nothing."""
+    probes: tuple[Mapping[str, JsonValue], ...] = ()
+    """What must be there and work before and after a rollout, as `domain.probes` reads it."""
 
     def of_profile(self, name: str) -> tuple[Host, ...]:
         """The hosts that have this profile, in the order of the file."""

@@ -133,6 +133,7 @@ class InfraFields(_Fields):
     config: Variables | None = None
     checks: list[TreePath] | None = None
     baseline: list[Word] | None = None
+    probes: list[dict[str, Json]] | None = None
     serverspec: Json = None
     """Of config-tools: which test belongs to which Puppet class."""
 

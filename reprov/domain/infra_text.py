@@ -9,6 +9,7 @@ from reprov.domain.infra import Host, Infra, JsonValue, Profile
 from reprov.domain.infra_fields import CONFIG_TOOLS_KEYS, InfraFields, ProfileFields, keys_at
 from reprov.domain.infra_hosts import HostReader
 from reprov.domain.known_keys import did_you_mean, unknown_key
+from reprov.domain.probes import read_probes
 from reprov.domain.problem import Problem
 from reprov.domain.yaml_model import validated
 from reprov.domain.yaml_text import YamlText
@@ -47,8 +48,10 @@ class _Reader:
             self._refuse(("infra",), f"the environment is for the infra {fields.infra!r}, and this one is {fields.name!r}")
         config = self._config()
         profiles = {name: self._profile(name, profile) for name, profile in fields.profiles.items()}
+        self._refuse_one_group(profiles)
         ordered = self._ordered(profiles)
         hosts = self._hosts(profiles)
+        self._judge_probes()
         if self._problems:
             raise all_invalid(sorted(self._problems, key=lambda problem: Problem.of(problem).line))
         infra = Infra(
@@ -60,6 +63,7 @@ class _Reader:
             tuple(fields.checks or ()),
             self._source,
             tuple(fields.baseline or ()),
+            tuple(fields.probes or ()),
         )
         return ReadInfra(infra, tuple(f"{place}: {text}" for text, place in self._notes.items()))
 
@@ -98,6 +102,15 @@ class _Reader:
                 steps[int(written)] = services
         return Profile(name, fields.role or fields.edeploy or name, arity, dict(sorted(steps.items())))
 
+    def _refuse_one_group(self, profiles: Iterable[str]) -> None:
+        """Ansible takes dashes for underscores in the names of groups."""
+        seen: dict[str, str] = {}
+        for name in profiles:
+            other = seen.setdefault(name.replace("-", "_"), name)
+            if other != name:
+                line = self._text.line(("profiles", other))
+                self._refuse(("profiles", name), f"profiles.{name}: would be one group of Ansible with {other!r} (line {line})")
+
     def _ordered(self, profiles: Iterable[str]) -> tuple[str, ...]:
         known = tuple(profiles)
         named = self._fields.ordered_profiles
@@ -130,6 +143,15 @@ class _Reader:
             for name, profile in profiles.items():
                 self._judge_count(profile, sum(host.profile == name for host in hosts))
         return hosts
+
+    def _judge_probes(self) -> None:
+        probes = self._fields.probes or []
+        for number in range(len(probes)):
+            try:
+                read_probes(probes[: number + 1])
+            except ValueError as error:
+                self._refuse(("probes", number), f"probes: {error}")
+                return
 
     def _judge_count(self, profile: Profile, count: int) -> None:
         if not profile.arity.fits(count):

@@ -6,7 +6,7 @@
     undo.yml, undo/<stage>.yml     the way back of the stages that have one, last stage first
     roles/<service>/               the snippets as they are in the library, a file for each step
     roles/action_<name>/           actions and checks of the procedure
-    roles/reprov/                  what all of them share, and step 5
+    roles/reprov/                  what all of them share, and step 5; its modules, which `ansible -m` finds in the project's folder, too
 
 A stage and a tag of some hosts is `ansible-playbook stages/<stage>.yml --limit a,b --tags step4`; with `--extra-vars reprov_serial=100%`
 these go at once, by themselves one after the other.
@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 
 from reprov.domain.ansible_yaml import quoted, to_yaml
 from reprov.domain.course import Spread, tag_name
+from reprov.domain.derivation import in_step_order
 from reprov.domain.infra import Infra
 from reprov.domain.packages import PackageChange
 from reprov.domain.procedure import Action, Applied
@@ -24,11 +25,8 @@ from reprov.domain.release import ReleaseId
 from reprov.domain.snippet import REIMAGE, STEPS, Derived, Family, Service, Snippet
 from reprov.domain.snippet_text import variable_prefix
 from reprov.domain.stage_packages import package_variables
-from reprov.errors import InvalidInput
 
 SHARED_ROLE: Final = "reprov"
-_STOPPING: Final = range(1, REIMAGE)
-"""Steps in which services follow each other in the reverse of the order in which they are started."""
 
 
 class Gets(NamedTuple):
@@ -52,7 +50,7 @@ class Library(NamedTuple):
 def project(
     infra: Infra, stages: Sequence[Applied], gets: Mapping[str, Gets], running: Mapping[str, frozenset[Service]], library: Library
 ) -> dict[str, str]:
-    """Every file of the project by its path. Raises `InvalidInput` when two names of the infra would be one for Ansible."""
+    """Every file of the project by its path."""
     actions = {action.name: action for item in stages for action in item.rule.all_actions}.values()
     # Not defaults of their roles: actions share variables, which there would have to begin with the name of one of them.
     variables = {name: value for action in actions for name, value in action.defaults.items()} | dict(infra.config)
@@ -81,7 +79,7 @@ def project(
 
 
 def profile_group(profile: str) -> str:
-    """The inventory's group of a profile's hosts."""
+    """The inventory's group of a profile's hosts. It has an underscore, which the name of a host has not: Ansible tells them apart."""
     return f"profile_{variable_prefix(profile)}"
 
 
@@ -160,7 +158,7 @@ def _tasks_of_step(step: int, item: Applied, derived: Derived, got: Gets, librar
     if step == REIMAGE and rule.touched and got.release:
         yield _import(f"Re-image to {got.release}", SHARED_ROLE, "reimage", tag_name(step))
     services = [touched.service for touched in derived.services]
-    for service in reversed(services) if step in _STOPPING else services:
+    for service in in_step_order(services, step):
         if step in library.snippets[service].tags:
             title = f"{service[:1].upper()}{service[1:]}, step {step} ({STEPS[step]})"
             yield _import(title, variable_prefix(service), f"step{step}", tag_name(step))
@@ -181,7 +179,7 @@ def _import(title: str, role: str, tasks_from: str, tag: str | None) -> str:
 def _service_role(snippet: Snippet) -> Iterator[tuple[str, str]] | dict[str, str]:
     role = f"roles/{variable_prefix(snippet.service)}"
     prefix = variable_prefix(snippet.service)
-    files = {f"{role}/vars/main.yml": to_yaml(_units_of(snippet, prefix))}
+    files = {f"{role}/vars/main.yml": to_yaml(_unit_variables(snippet, prefix))}
     if snippet.defaults:
         files[f"{role}/defaults/main.yml"] = to_yaml(snippet.defaults)
     steps = sorted(snippet.tags)
@@ -193,7 +191,7 @@ def _service_role(snippet: Snippet) -> Iterator[tuple[str, str]] | dict[str, str
     return files
 
 
-def _units_of(snippet: Snippet, prefix: str) -> dict[str, object]:
+def _unit_variables(snippet: Snippet, prefix: str) -> dict[str, object]:
     units = {family.value: list(globs) for family, globs in snippet.units.items()}
     return {f"{prefix}_units_of": units, f"{prefix}_units": f"{{{{ {prefix}_units_of[reprov_family] }}}}"}
 
@@ -221,10 +219,7 @@ def _variables(got: Gets) -> dict[str, str]:
 def _inventory(infra: Infra, running: Mapping[str, frozenset[Service]]) -> str:
     groups: dict[str, dict[str, object]] = {}
     for profile in infra.ordered_profiles:
-        group = profile_group(profile)
-        if group in groups:
-            raise InvalidInput(f"{infra.path}: two profiles would be the group {group} of Ansible", hint="it takes dashes for underscores")
-        groups[group] = {"hosts": {host.name: None for host in infra.of_profile(profile)}}
+        groups[profile_group(profile)] = {"hosts": {host.name: None for host in infra.of_profile(profile)}}
     for service in sorted({service for found in running.values() for service in found}):
         profiles = [profile for profile in infra.ordered_profiles if service in running.get(profile, ())]
         groups[service_group(service)] = {"children": {profile_group(profile): None for profile in profiles}}
@@ -259,6 +254,8 @@ _CONFIGURATION: Final = """\
 [defaults]
 inventory = inventory.yaml
 roles_path = roles
+library = roles/reprov/library
+module_utils = roles/reprov/module_utils
 gathering = explicit
 forks = 25
 interpreter_python = auto_silent
@@ -266,4 +263,8 @@ retry_files_enabled = false
 
 [connection]
 pipelining = true
+
+[ssh_connection]
+# As by default, and a connection that is dead ends within a minute: TCP alone would take a quarter of an hour to notice it.
+ssh_args = -C -o ControlMaster=auto -o ControlPersist=60s -o ServerAliveInterval=15 -o ServerAliveCountMax=3
 """

@@ -10,6 +10,7 @@ from reprov.domain.procedure import OwnTask
 from reprov.domain.snippet_text import MODULES
 
 _VARIABLE: Final = re.compile(r"\{\{ *([a-z_]+) *(?:\| *join\('(?P<joined>[^']*)'\) *)?\}\}")
+_IS_LOCAL: Final = re.compile("^  delegate_to: localhost$", re.MULTILINE)
 _STATES: Final = {"started": "start", "stopped": "stop", "restarted": "restart", "reloaded": "reload"}
 _PACKAGES: Final = {"apt": "apt-get install", "dnf": "dnf install"}
 
@@ -32,7 +33,8 @@ def commands_of(task: OwnTask, variables: Mapping[str, object], host: str) -> tu
         conditions = arguments["that"]
         text = "\n".join(f"# must be so: {that}" for that in ([conditions] if isinstance(conditions, str) else conditions))
     else:
-        text = f"ansible {host} -m {module} -a {shlex.quote(json.dumps(arguments, ensure_ascii=False))}"
+        where = f"{host} --connection local" if _IS_LOCAL.search(task.text) else host
+        text = f"ansible {where} -m {module} -a {shlex.quote(json.dumps(arguments, ensure_ascii=False))}"
         return (_filled(text, variables, ","),)
     return tuple(_filled(text.rstrip("\n"), variables, " ").split("\n"))
 
@@ -58,7 +60,7 @@ def _of_unit(arguments: Mapping[str, Any]) -> Iterator[str]:
 def _filled(text: str, variables: Mapping[str, object], between: str) -> str:
     def value_of(found: re.Match[str]) -> str:
         value = variables.get(found[1])
-        if isinstance(value, list | tuple):
+        if isinstance(value, list | tuple) and all(isinstance(item, str | int) for item in value):
             return (found["joined"] or between).join(map(str, value))
         return str(value) if isinstance(value, str | int) else found[0]
 

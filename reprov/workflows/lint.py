@@ -11,6 +11,7 @@ from reprov.adapters.library import Library
 from reprov.adapters.procedure_files import ACTIONS, CHECKS, PROCEDURES, read_procedure
 from reprov.adapters.release_files import known_concerns, read_fragment, read_list
 from reprov.adapters.role_files import load_role
+from reprov.adapters.site_check_files import load_site_checks
 from reprov.adapters.snippet_files import SNIPPETS, load_snippet, load_snippets, refuse_unknown
 from reprov.adapters.text_file import read_text
 from reprov.domain.action_text import parse_action
@@ -85,7 +86,10 @@ def _site_of(path: Path, kind: _Kind) -> Path:
 
 
 def _infra(path: Path, library: Library) -> Sequence[str]:
-    return read_infra(path).notes
+    """The infra, and whether the checks that it names are there and are checks."""
+    read = read_infra(path)
+    load_site_checks(read.infra)
+    return read.notes
 
 
 def _role(path: Path, library: Library) -> Sequence[str]:

@@ -8,8 +8,9 @@ from typing import Final
 from reprov.adapters.infra_file import load_infra
 from reprov.adapters.library import Library
 from reprov.adapters.playbook_project import write_project
-from reprov.adapters.procedure_files import load_procedure
+from reprov.adapters.procedure_files import load_procedure, load_site_actions
 from reprov.adapters.rollout_directory import PROJECT, RolloutDirectory
+from reprov.adapters.site_check_files import load_site_checks
 from reprov.adapters.store import Store
 from reprov.domain.infra import Infra
 from reprov.domain.playbook import Gets, project
@@ -18,6 +19,7 @@ from reprov.domain.release import ReleaseId
 from reprov.domain.rollout_file import ROLLOUT_FILE, Rollout
 from reprov.domain.rollout_policy import Policy
 from reprov.domain.runbook import runbook
+from reprov.domain.site_stages import site_variables, with_site_stages
 from reprov.errors import InvalidInput, Refused
 from reprov.workflows.derive import derive_hops
 
@@ -64,10 +66,17 @@ def plan(
     for anything that is not there or does not fit together.
     """
     infra = load_infra(infra_file)
+    if not infra.hosts:
+        raise InvalidInput(
+            f"{infra.path}: names no hosts, and a rollout is for hosts",
+            hint="add `hosts:`, as in hosts: {node[1:3]: {profile: compute}}; of config-tools it is global.yml that has them",
+        )
     versions = _versions_now(infra, Store.opened(store_root), wanted, known)
     hops = derive_hops(infra, store_root, source, versions, wanted, first)
-    chosen = load_procedure(procedure, Library.default(first), hops.library.snippets)
-    infra = replace(infra, config={"rollout_name": name, **chosen.variables, **infra.config})  # type: ignore[dict-item] # what YAML gave is what an inventory takes
+    checks = load_site_checks(infra)
+    library = Library.default(first)
+    chosen = with_site_stages(load_procedure(procedure, library, hops.library.snippets), infra, *load_site_actions(library))
+    infra = replace(infra, config={"rollout_name": name, **chosen.variables, **site_variables(infra, checks), **infra.config})  # type: ignore[dict-item] # what YAML gave is what an inventory takes
     stages, left_out = chosen.applied(Target(infra, hops.derived, hops.running, hops.library.snippets))
     # With a release in the inventory the snippets would wait for hosts to have it, which in place they never do.
     gets = {profile: got._replace(release=None) for profile, got in hops.gets.items()} if chosen.in_place else hops.gets
@@ -81,7 +90,7 @@ def plan(
         hops.gets,
         before,
         runbook(chosen, infra, stages, left_out, hops.gets, before, hops.library.snippets),
-        project(infra, stages, gets, hops.running, hops.library),
+        project(infra, stages, gets, hops.running, hops.library) | {check.path: text for check, text in checks.items()},
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from reprov.adapters.infra_file import load_infra
 from reprov.adapters.library import Library
-from reprov.adapters.procedure_files import load_procedure, procedure_names
+from reprov.adapters.procedure_files import load_procedure, load_site_actions, procedure_names
 from reprov.adapters.snippet_files import load_snippets
 from reprov.adapters.store import Store
 from reprov.domain.course import Spread
@@ -183,8 +183,18 @@ def test_the_original_controllers_are_never_re_imaged_beside_their_seed(target: 
     assert not any(host.startswith("controller") for host in hosts)
 
 
+def test_tasks_ask_for_groups_that_the_inventory_has() -> None:
+    of_profiles = {f"profile_{name}" for name in COUNTS}
+    of_services = {f"service_{name.replace('-', '_')}" for name in SNIPPETS}
+    texts = [path.read_text("utf-8") for kind in ("actions", "checks", "snippets") for path in (PLAYBOOKS / kind).glob("*.yaml")]
+    named = {group for text in texts for group in re.findall(r"groups\['([^']+)'\]", text)}
+    assert named
+    assert named <= of_profiles | of_services
+
+
 def test_every_action_and_check_is_named_by_a_procedure() -> None:
     named = {action.path for procedure in PROCEDURES.values() for rule in procedure.stages for action in rule.all_actions}
+    named |= {action.path for action in load_site_actions(LIBRARY)}  # what a site asks for in its infra.yaml
     assert named == {str(path) for kind in ("actions", "checks") for path in (PLAYBOOKS / kind).iterdir()}
 
 

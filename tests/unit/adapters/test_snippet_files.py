@@ -1,5 +1,7 @@
 """The snippets that reprov brings, and how a site's own shadow them."""
 
+import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from reprov.adapters.library import Library
 from reprov.adapters.snippet_files import load_shared_roles, load_snippets
 from reprov.domain.derivation import in_order
+from reprov.domain.snippet_text import OWN_MODULES
 from reprov.errors import InvalidInput, problems_of
 
 OF_THE_REFERENCE_ARCHITECTURE = {
@@ -92,3 +95,25 @@ def test_the_mistakes_of_all_snippets_are_told(tmp_path: Path) -> None:
 
 def test_shared_roles_have_step_5() -> None:
     assert {"reprov/tasks/reimage.yml", "reprov/tasks/stop.yml", "reprov/tasks/start.yml"} <= load_shared_roles(Library.default()).keys()
+
+
+def test_tasks_may_use_the_modules_that_the_project_brings() -> None:
+    modules = {Path(path).stem for path in load_shared_roles(Library.default()) if path.startswith("reprov/library/")}
+    assert modules == OWN_MODULES
+
+
+def test_every_module_comes_with_what_it_decides_by() -> None:
+    shared = load_shared_roles(Library.default())
+    needed = {name for text in shared.values() for name in re.findall(r"ansible\.module_utils\.(reprov_\w+)", text)}
+    assert needed
+    assert needed == {Path(path).stem for path in shared if "/module_utils/" in path}
+
+
+def test_decisions_run_on_a_host_without_reprov_and_with_an_old_python() -> None:
+    """Python 3.8 is the oldest that this Ansible manages hosts with."""
+    shared = load_shared_roles(Library.default())
+    for path, text in shared.items():
+        if path.endswith(".py"):
+            tree = ast.parse(text, path, feature_version=(3, 8))
+            imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+            assert not [name for name in imported if name and name.startswith("reprov.")], path

@@ -24,6 +24,11 @@ tasks:
 """
 LOOK = "title: t\ntasks:\n  all:\n    - name: Look\n      ansible.builtin.command: look\n      changed_when: false\n"
 GUARDED = "      changed_when: true\n      when: x\n"
+CHANGES = (
+    "a:4: a check changes nothing: `changed_when: false` and a module of ansible.builtin.assert, ansible.builtin.command,"
+    " ansible.builtin.find, ansible.builtin.shell, ansible.builtin.slurp, ansible.builtin.uri,"
+    " reprov_ceph_gate, reprov_database, reprov_probes, reprov_quorum"
+)
 
 BAD = {
     "nothing": ("", ["a:1: a check is a list of 'key: value' lines"]),
@@ -42,17 +47,23 @@ BAD = {
     ),
     "a check whose command changes something": (
         LOOK.replace("      changed_when: false\n", GUARDED),
-        [
-            "a:4: a check changes nothing: `changed_when: false` and a module of ansible.builtin.assert, ansible.builtin.command,"
-            " ansible.builtin.find, ansible.builtin.shell, ansible.builtin.slurp, ansible.builtin.uri"
-        ],
+        [CHANGES],
+    ),
+    "a check that makes probes": (
+        "title: t\ntasks:\n  all:\n    - name: Look\n      reprov_probes: {state: created, record: /x}\n",
+        [CHANGES],
+    ),
+    "a check that imports tasks which change something": (
+        "title: t\ntasks:\n  all:\n    - name: Look\n      ansible.builtin.import_role: {name: reprov, tasks_from: stop}\n",
+        [CHANGES],
+    ),
+    "a check that waits until a member may leave, which is noted": (
+        "title: t\ntasks:\n  all:\n    - name: Look\n      reprov_quorum: {kind: etcd, state: may_leave, note: /x}\n",
+        [CHANGES],
     ),
     "a check that copies a file": (
         "title: t\ntasks:\n  all:\n    - name: Write\n      ansible.builtin.copy: {dest: /x, content: y}\n",
-        [
-            "a:4: a check changes nothing: `changed_when: false` and a module of ansible.builtin.assert, ansible.builtin.command,"
-            " ansible.builtin.find, ansible.builtin.shell, ansible.builtin.slurp, ansible.builtin.uri"
-        ],
+        [CHANGES],
     ),
 }
 

@@ -71,6 +71,21 @@ BAD = {
         "name: x\nprofiles:\n  all: {arity: n}\n",
         ["i:3: profiles.all: 'all' is not a name for a profile: Ansible has a group of that name"],
     ),
+    "a probe that is none": (
+        HEAD + "probes:\n- {name: a, kind: port, host: h, port: 1}\n- {name: b, kind: ports}\n",
+        [
+            "i:6: probes: probe 'b': there is no kind 'ports' of probes (there is url, port, name, file, command, inventory, new-server,"
+            " network, image, object, volume, server)"
+        ],
+    ),
+    "two probes of one name": (
+        HEAD + "probes:\n- {name: a, kind: name, dns: h}\n- {name: a, kind: name, dns: i}\n",
+        ["i:6: probes: probe 2: there are two probes 'a'"],
+    ),
+    "two profiles that are one group to Ansible": (
+        "name: x\nprofiles:\n  a-b: {arity: n}\n  a_b: {arity: n}\n",
+        ["i:4: profiles.a_b: would be one group of Ansible with 'a-b' (line 3)"],
+    ),
     "a profile that has too few hosts": (
         "name: x\nprofiles:\n  a:\n    arity: 1+2n\nhosts:\n  h[1:2]: {profile: a}\n",
         ["i:4: a has 2 hosts, and its arity is 1+2n: 1 or 3 would fit"],
@@ -212,6 +227,7 @@ def test_an_infra_has_all_that_its_file_says() -> None:
         "config: {since: 2014-11-01, mode: '0644'}\n"
         "checks: [checks/api.py]\n"
         "baseline: [POOL_NO_REDUNDANCY]\n"
+        "probes: [{name: page, kind: url, url: 'https://{{ domain }}/'}]\n"
     )
     assert (found.name, found.ordered_profiles, list(found.profiles), found.path) == (
         "paris",
@@ -228,6 +244,7 @@ def test_an_infra_has_all_that_its_file_says() -> None:
     )
     assert found.config == {"since": "2014-11-01", "mode": "0644"}
     assert (found.checks, found.baseline) == (("checks/api.py",), ("POOL_NO_REDUNDANCY",))
+    assert found.probes == ({"name": "page", "kind": "url", "url": "https://{{ domain }}/"},)
     assert found.of_profile("storage") == found.hosts[1:]
 
 

@@ -4,12 +4,12 @@ import pytest
 import yaml
 
 from reprov.domain.course import Spread
+from reprov.domain.infra_fields import is_host
 from reprov.domain.packages import PackageChange
-from reprov.domain.playbook import Gets, Library, project
+from reprov.domain.playbook import Gets, Library, profile_group, project, service_group
 from reprov.domain.procedure import Action, Applied, OwnTask
 from reprov.domain.release import ReleaseId
 from reprov.domain.snippet import Derived, Family, Snippet, Task, Touched, Unknown
-from reprov.errors import InvalidInput
 from tests.fleet_samples import infra, stage
 
 CHANGE = PackageChange("etcd-server", "amd64", "upgraded", "3.4.1", "3.4.2")
@@ -128,9 +128,10 @@ def test_the_inventory_knows_where_services_are() -> None:
     assert list(found["children"]["service_nova_api"]["children"]) == ["profile_control"]
 
 
-def test_two_profiles_must_not_become_one_group() -> None:
-    with pytest.raises(InvalidInput, match=r"infra\.yaml: two profiles would be the group profile_a_b of Ansible"):
-        project(infra({"a-b": 1, "a_b": 1}), [], {}, {}, LIBRARY)
+def test_no_host_can_have_the_name_of_a_group() -> None:
+    """Ansible would take one for the other."""
+    assert is_host("compute1")
+    assert not any(is_host(name) for name in (profile_group("compute1"), service_group("etcd"), "all", "ungrouped"))
 
 
 def test_actions_are_done_before_the_snippets_of_their_step_and_checks_before_all() -> None:

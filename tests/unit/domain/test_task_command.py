@@ -35,6 +35,14 @@ CASES: dict[str, tuple[str, object, tuple[str, ...]]] = {
 }
 
 
+def test_a_task_for_the_machine_that_runs_ansible_is_run_there_with_the_variables_of_the_host() -> None:
+    task = OwnTask(
+        "x", None, "reprov_probes", {"probes": "{{ probes }}"}, "- name: X\n  reprov_probes:\n    x: y\n  delegate_to: localhost\n"
+    )
+    line = 'ansible node1 --connection local -m reprov_probes -a \'{"probes": "{{ probes }}"}\''
+    assert commands_of(task, {"probes": [{"name": "a"}]}, "node1") == (line,)
+
+
 @pytest.mark.parametrize(("module", "arguments", "lines"), CASES.values(), ids=CASES.keys())
 def test_a_task_as_it_is_typed(module: str, arguments: object, lines: tuple[str, ...]) -> None:
     task = OwnTask("x", None, f"ansible.builtin.{module}", arguments, "")

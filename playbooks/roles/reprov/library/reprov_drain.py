@@ -36,7 +36,7 @@ from ansible.module_utils.reprov_drain import (
     next_return,
 )
 from ansible.module_utils.reprov_nova import Nova, is_away
-from ansible.module_utils.reprov_probe_cloud import environment_of
+from ansible.module_utils.reprov_openrc import environment_of
 
 DOCUMENTATION = r"""
 module: reprov_drain

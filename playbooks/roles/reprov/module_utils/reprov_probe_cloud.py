@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
-import subprocess
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -26,14 +24,6 @@ SERVICES = {
     "image": "image",
     "container": "object_store",
 }
-
-
-def environment_of(openrc: str) -> dict[str, str]:
-    """The OS_ variables that a script sets. Raises `OSError` and `subprocess.SubprocessError`."""
-    argv = ["/bin/sh", "-c", '. "$1" >&2 && env -0', "sh", openrc]
-    said = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True, timeout=30).stdout
-    pairs = (line.partition("=") for line in os.fsdecode(said).split("\0"))
-    return {name: value for name, _, value in pairs if name.startswith("OS_")}
 
 
 class Cloud:
