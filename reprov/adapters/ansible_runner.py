@@ -10,13 +10,16 @@ import shlex
 import shutil
 import sys
 import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from reprov.adapters.lease import RUNNING
 from reprov.domain.ansible_events import HostOutcomes, RunWatch
 from reprov.domain.course import tag_name
+from reprov.domain.node_talk import NodeTalk, Said
 from reprov.domain.rollout import Step
+from reprov.domain.snippet import REIMAGE
 from reprov.errors import InvalidInput, ReprovError
 
 if TYPE_CHECKING:
@@ -26,6 +29,8 @@ _FOLDER: Final = "ansible"
 _PLAYBOOK: Final = "ansible-playbook"
 _HINT: Final = "pip install 'reprov[fleet]', or the packages ansible-core and python3-ansible-runner of the distribution"
 _SHOWN_LINES: Final = 3
+_REIMAGE: Final = {"ANSIBLE_STRATEGY": "free"}
+"""Nobody waits for the slowest host, and no host for a worker: each has to be confirmed in time, or goes back."""
 
 
 class Ansible:
@@ -44,8 +49,8 @@ class Ansible:
         if not self._inventory.is_file():
             raise InvalidInput(f"{self._inventory}: there is no such file", hint="`reprov rollout plan` makes the project")
 
-    def run(self, step: Step) -> HostOutcomes:
-        """Run the step and tell how it ended on each host.
+    def run(self, step: Step, listen: Callable[[Said], None]) -> HostOutcomes:
+        """Run the step and tell how it ended on each host. What nodes say meanwhile is passed on at once, in a thread of Ansible's.
 
         What Ansible prints is kept in a file. Raises `ReprovError` when Ansible itself failed, and nobody can tell what was done; an
         exception in this thread, as of a signal, ends Ansible before it is passed on.
@@ -56,9 +61,15 @@ class Ansible:
         ident = f"{self._number:06}-{step.stage}-{tag_name(step.tag)}"
         limit = self._folder / "limit"
         limit.write_text("".join(f"{host}\n" for host in step.hosts), "utf-8")
-        watch, canceled = RunWatch(), threading.Event()
+        watch, talk, canceled = RunWatch(), NodeTalk(), threading.Event()
+
+        def hear(event: Mapping[str, Any]) -> bool:
+            for said in talk.hear(event):
+                listen(said)
+            return watch.hear(event)
+
         try:
-            self._in_thread(self._settings(step, ident, limit, watch, canceled), canceled)
+            self._in_thread(self._settings(step, ident, limit, hear, canceled), canceled)
         finally:
             self._keep_output()
         outcomes = watch.outcomes(step.hosts)
@@ -78,7 +89,9 @@ class Ansible:
     def _log(self, ident: str) -> Path:
         return self._folder / f"{ident}.log"
 
-    def _settings(self, step: Step, ident: str, limit: Path, watch: RunWatch, canceled: threading.Event) -> dict[str, Any]:
+    def _settings(
+        self, step: Step, ident: str, limit: Path, hear: Callable[[Mapping[str, Any]], bool], canceled: threading.Event
+    ) -> dict[str, Any]:
         configuration = self._project / "ansible.cfg"
         # Ansible must not outlive us, since nobody would hear what it did; and as long as a part of it does, its lock tells.
         command = ["--pdeathsig", "TERM", "flock", "--shared", "--no-fork", os.fspath(self._directory / RUNNING), self._playbook]
@@ -98,11 +111,13 @@ class Ansible:
                 # ansible-runner's own default is to believe any host key.
                 "ANSIBLE_HOST_KEY_CHECKING": os.environ.get("ANSIBLE_HOST_KEY_CHECKING", "True"),
                 **({"ANSIBLE_CONFIG": os.fspath(configuration)} if configuration.exists() else {}),
+                **(_REIMAGE if step.tag == REIMAGE else {}),
             },
+            **({"forks": len(step.hosts)} if step.tag == REIMAGE else {}),
             "fact_cache_type": "memory",  # else every run leaves the facts of every host behind
             "quiet": True,
             "suppress_env_files": True,
-            "event_handler": watch.hear,
+            "event_handler": hear,
             "cancel_callback": canceled.is_set,
         }
 

@@ -39,15 +39,22 @@ def boot_id() -> str:
 
 def node_facts() -> NodeFacts:
     """What decides whether some units may be restarted."""
-    sessions = []
-    with suppress(OSError):
-        sessions = [session.read_text(errors="replace") for session in _SESSIONS.iterdir()]
     has_guests = False
     for process in processes():
         with suppress(OSError):
             has_guests = has_guests or process.name.startswith(_GUESTS)
     own = home_of((_PROC / "self/cgroup").read_text(errors="replace"))
-    return NodeFacts(own.unit, has_guests, any(_GRAPHICAL & {*session.splitlines()} for session in sessions))
+    return NodeFacts(own.unit, has_guests, any(_GRAPHICAL & {*session} for session in _sessions()))
+
+
+def _sessions() -> Iterator[list[str]]:
+    """What logind tells of each session, line by line."""
+    if not _SESSIONS.is_dir():
+        return
+    for file in _SESSIONS.iterdir():
+        with suppress(OSError):  # it has ended
+            if file.is_file():  # beside it lies a pipe that can be read when the session has ended, and not before
+                yield file.read_text(errors="replace").splitlines()
 
 
 def running_old(changed: Collection[str]) -> Iterator[Running]:

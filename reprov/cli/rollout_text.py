@@ -55,7 +55,7 @@ def head(seen: Seen) -> Iterator[str]:
         yield f"began      {utc(status.began_at)}, last change {utc(status.changed_at)}"
     if status.in_flight:
         first = status.in_flight[0]
-        hosts = [item.host for item in status.in_flight]
+        hosts = [f"{item.host} ({item.reached})" if item.reached else item.host for item in status.in_flight]
         more = f" and {len(hosts) - _SHOWN_HOSTS} more" if len(hosts) > _SHOWN_HOSTS else ""
         yield f"in flight  {first.stage} {tag_name(min(item.tag for item in status.in_flight))}: {', '.join(hosts[:_SHOWN_HOSTS])}{more}"
 

@@ -47,6 +47,15 @@ class StepEnded(NamedTuple):
     unreachable: tuple[Trouble, ...] = ()
 
 
+class NodeReached(NamedTuple):
+    """A phase that a node said it has come to, while a step ran on it. Heard some seconds later, and not of every phase."""
+
+    at: float
+    host: str
+    phase: str
+    title: str
+
+
 class HostsSkipped(NamedTuple):
     """Hosts of a stage that are given up without having been touched in it."""
 
@@ -90,11 +99,12 @@ class Turned(NamedTuple):
     why: str = ""
 
 
-RolloutEvent = StepBegan | StepEnded | HostsSkipped | HostsRetried | GatePassed | Turned
+RolloutEvent = StepBegan | StepEnded | NodeReached | HostsSkipped | HostsRetried | GatePassed | Turned
 
 _NAMES: Final[Mapping[str, type[RolloutEvent]]] = {
     "step_began": StepBegan,
     "step_ended": StepEnded,
+    "node_reached": NodeReached,
     "hosts_skipped": HostsSkipped,
     "hosts_retried": HostsRetried,
     "gate_passed": GatePassed,

@@ -10,6 +10,7 @@ from reprov.domain.rollout_events import (
     GatePassed,
     HostsRetried,
     HostsSkipped,
+    NodeReached,
     Outcome,
     RolloutEvent,
     StepBegan,
@@ -45,6 +46,8 @@ class RolloutState:
         """The hosts of the stage that have not begun, by failure domain, in the order in which they are to begin."""
         self.in_flight: dict[str, None] = {}
         """The hosts of the stage that have begun and are not through."""
+        self.reached: dict[str, str] = {}
+        """The title of the phase that a host said it has come to, of those in flight that said so."""
         self.out: dict[str, Out] = {}
         """The hosts that were given up, in the order in which they were."""
         self.outcomes: Counter[Outcome] = Counter()
@@ -105,6 +108,8 @@ class RolloutState:
             self._begin(event)
         elif isinstance(event, StepEnded):
             self._end(event)
+        elif isinstance(event, NodeReached):
+            self.reached[event.host] = event.title
         elif isinstance(event, HostsSkipped):
             self._skip(event)
         elif isinstance(event, HostsRetried):
@@ -124,6 +129,7 @@ class RolloutState:
 
     def _end(self, event: StepEnded) -> None:
         stage = self._current(event.stage)
+        self.reached.clear()
         for host in (*event.done, *(trouble.host for trouble in (*event.failed, *event.unreachable))):
             if host not in self.in_flight or self.next_tag(stage, host) != event.tag:
                 raise _misfit(f"step {event.tag} of {event.stage} cannot have been run on {host}")

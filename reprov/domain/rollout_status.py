@@ -33,6 +33,8 @@ class InFlight(NamedTuple):
     host: str
     stage: str
     tag: int
+    reached: str = ""
+    """What it is at in the step, in its own words, as far as it has said so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,9 @@ def status_of(state: RolloutState, first: RolloutEvent | None, last: RolloutEven
     stage = state.stage
     return RolloutStatus(
         tuple(_stage_status(state, item) for item in state.course.stages),
-        tuple(InFlight(host, stage.name, state.next_tag(stage, host)) for host in state.in_flight) if stage else (),
+        tuple(InFlight(host, stage.name, state.next_tag(stage, host), state.reached.get(host, "")) for host in state.in_flight)
+        if stage
+        else (),
         dict(state.out),
         first.at if first else None,
         last.at if last else None,

@@ -12,12 +12,23 @@ from reprov.adapters.lease import holder_of
 from reprov.adapters.rollout_directory import EventLog, RolloutDirectory, Wanted
 from reprov.domain.course import tag_name
 from reprov.domain.lease import Holder
+from reprov.domain.node_talk import Said
 from reprov.domain.rollout import Done, Gate, Skip, Step, Stop, Wait, next_move
-from reprov.domain.rollout_events import GatePassed, HostsRetried, HostsSkipped, RolloutEvent, StepBegan, StepEnded, Turn, Turned
+from reprov.domain.rollout_events import (
+    GatePassed,
+    HostsRetried,
+    HostsSkipped,
+    NodeReached,
+    RolloutEvent,
+    StepBegan,
+    StepEnded,
+    Turn,
+    Turned,
+)
 from reprov.domain.rollout_policy import Policy
 from reprov.domain.rollout_state import RolloutState
 from reprov.errors import Refused
-from reprov.events import Monitor, Note, phase
+from reprov.events import Monitor, Note, PhaseStarted, phase
 
 _INTERVAL_S: Final = 1.0
 
@@ -151,13 +162,21 @@ class _Controller:
         self._record(StepBegan(time.time(), *step))
         name = f"{step.stage} {tag_name(step.tag)}"
         with phase(self._monitor, name, f"{self._titles[step.stage]}, {tag_name(step.tag)}: {_named(step.hosts)}"):
-            outcomes = self._ansible.run(step)
+            outcomes = self._ansible.run(step, self._listen)
         self._record(StepEnded(time.time(), step.stage, step.tag, *outcomes))
         if again := len(step.hosts) - sum(map(len, outcomes)):
             self._monitor.emit(Note(f"{name} is run again on the other {again}: with that trouble it ended for all of them"))
         for what, troubles in (("failed", outcomes.failed), ("cannot be reached", outcomes.unreachable)):
             for host, why in troubles:
                 self._monitor.emit(Note(f"{host} {what} in {name}: {why}"))
+
+    def _listen(self, said: Said) -> None:
+        """Write down, and pass on, what a node says while we wait for Ansible."""
+        if isinstance(said.event, PhaseStarted):
+            self._record(NodeReached(time.time(), said.host, said.event.phase, said.event.title))
+            self._monitor.emit(Note(f"{said.host}: {said.event.title}"))
+        elif isinstance(said.event, Note):
+            self._monitor.emit(Note(f"{said.host}: {said.event.text}"))
 
     def _hear(self) -> None:
         """Do what somebody asked for by `pause` or `abort`."""

@@ -35,9 +35,9 @@ echo "postinst $*" >> /var/lib/said
 _EXTRA: Final = "[Service]\nExecStart=/usr/lib/lab/same infinity\n[Install]\nWantedBy=multi-user.target\n"
 
 # The machine's disk is none of the node's: what is bound from it is seen through an overlay, and no block device but the root is seen.
-_WITHOUT_DEVICES: Final = f"""\
+_HIDE_MACHINE: Final = f"""\
 mkdir /run/empty
-for place in reprov store; do
+for place in "$@"; do
     mkdir "/run/$place"
     mount -t overlay -o "lowerdir={LAB}/$place:/run/empty" overlay "/run/$place"
     umount "{LAB}/$place"
@@ -91,8 +91,13 @@ class LiveLab:
     def node(self) -> Iterator[Booted]:
         """The node, booted."""
         with mounted(self.image, self.folder / "node") as root, booted(root, binds={STORE: self.store.folder}) as node:
-            node.shell(_WITHOUT_DEVICES)
+            hide_machine(node, "reprov", "store")
             yield node
+
+
+def hide_machine(node: Booted, *places: str) -> None:
+    """Show a node nothing of the machine that tests run on, not even behind these directories that it has from there."""
+    node.run("/bin/sh", "-ec", _HIDE_MACHINE, "sh", *places)
 
 
 def state_of(node: Booted) -> dict[str, object]:

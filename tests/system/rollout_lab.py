@@ -6,7 +6,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,45 +31,47 @@ _TASK = """\
 """
 
 
-class Lab:
-    """A directory with a rollout in it, and the hosts' files beside."""
+class Control:
+    """The directory of a rollout, and the command line on it."""
 
-    def __init__(self, path: Path, *stages: Stage, policy: Mapping[str, object], sleep_s: float = 0, gone: Sequence[str] = ()) -> None:
-        self.directory = path / "rollout"
-        self.log = path / "log"
-        self.log.mkdir()
-        target = RolloutDirectory(self.directory)
-        (target.project / "stages").mkdir(parents=True)
-        hosts = {host: self._variables(host in gone) for stage in stages for host in stage.hosts}
-        (target.project / "inventory.yaml").write_text(json.dumps({"all": {"hosts": hosts}}))
-        for stage in stages:
-            tasks = "".join(_TASK.format(tag=tag, log=self.log, sleep_s=sleep_s) for tag in stage.tags)
-            text = f"- name: {stage.title}\n  hosts: all\n  gather_facts: false\n  tasks:\n{tasks}"
-            (target.project / "stages" / f"{stage.name}.yml").write_text(text)
-        target.create(Rollout("re-image", "site", {"compute": "2.0"}, Policy.of(policy, "test"), a_course(*stages)))
+    def __init__(self, directory: Path, machine: Sequence[str] = (), environment: Mapping[str, str] | None = None) -> None:
+        """`machine` are the words that have a command run where the controller is to be: in no other network, for one."""
+        self.directory = directory
+        self._machine = machine
+        self._environment = environment
 
     def reprov(self, command: str, *options: str) -> subprocess.CompletedProcess[str]:
         """`reprov rollout COMMAND DIR`, to its end."""
         return subprocess.run(
-            self._argv(command, *options), capture_output=True, text=True, check=False, timeout=300, stdin=subprocess.DEVNULL
+            self._argv(command, *options),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=1200,
+            stdin=subprocess.DEVNULL,
+            env=self._environment,
         )
 
     def start(self, command: str, *options: str) -> subprocess.Popen[bytes]:
         """The same, left running."""
         return subprocess.Popen(
-            self._argv(command, *options), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, close_fds=True
+            self._argv(command, *options),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            close_fds=True,
+            env=self._environment,
         )
 
-    def ran(self, host: str) -> list[str]:
-        """The steps that ran on a host, in order."""
-        file = self.log / host
-        return file.read_text().split() if file.exists() else []
-
-    def fail(self, host: str, tag: int) -> Path:
-        """Let a step fail on a host until the file is removed that this gives."""
-        file = self.log / f"fail-{host}-{tag}"
-        file.touch()
-        return file
+    @contextmanager
+    def running(self, command: str, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+        """The same while the block lasts: one that has not ended by then is killed."""
+        controller = self.start(command, *options)
+        try:
+            yield controller
+        finally:
+            controller.kill()
+            controller.wait()
 
     def events(self) -> int:
         """How many events were written."""
@@ -76,7 +79,7 @@ class Lab:
 
     def await_event(self, written: int) -> None:
         """Return when there are more events than were written then."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while self.events() <= written:
             assert time.monotonic() < deadline
             time.sleep(0.05)
@@ -96,7 +99,36 @@ class Lab:
         return found
 
     def _argv(self, command: str, *options: str) -> tuple[str, ...]:
-        return (sys.executable, "-m", "reprov", "rollout", command, os.fspath(self.directory), *options)
+        return (*self._machine, sys.executable, "-m", "reprov", "rollout", command, os.fspath(self.directory), *options)
+
+
+class Lab(Control):
+    """A directory with a rollout in it, and the hosts' files beside."""
+
+    def __init__(self, path: Path, *stages: Stage, policy: Mapping[str, object], sleep_s: float = 0, gone: Sequence[str] = ()) -> None:
+        super().__init__(path / "rollout")
+        self.log = path / "log"
+        self.log.mkdir()
+        target = RolloutDirectory(self.directory)
+        (target.project / "stages").mkdir(parents=True)
+        hosts = {host: self._variables(host in gone) for stage in stages for host in stage.hosts}
+        (target.project / "inventory.yaml").write_text(json.dumps({"all": {"hosts": hosts}}))
+        for stage in stages:
+            tasks = "".join(_TASK.format(tag=tag, log=self.log, sleep_s=sleep_s) for tag in stage.tags)
+            text = f"- name: {stage.title}\n  hosts: all\n  gather_facts: false\n  tasks:\n{tasks}"
+            (target.project / "stages" / f"{stage.name}.yml").write_text(text)
+        target.create(Rollout("re-image", "site", {"compute": "2.0"}, Policy.of(policy, "test"), a_course(*stages)))
+
+    def ran(self, host: str) -> list[str]:
+        """The steps that ran on a host, in order."""
+        file = self.log / host
+        return file.read_text().split() if file.exists() else []
+
+    def fail(self, host: str, tag: int) -> Path:
+        """Let a step fail on a host until the file is removed that this gives."""
+        file = self.log / f"fail-{host}-{tag}"
+        file.touch()
+        return file
 
     @staticmethod
     def _variables(is_gone: bool) -> dict[str, object]:

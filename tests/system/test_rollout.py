@@ -48,7 +48,7 @@ def test_what_ansible_cannot_run_is_told_and_not_taken_for_done(tmp_path: Path) 
     ended = lab.reprov("run")
     assert ended.returncode == 1
     assert "reprov: Ansible failed in stage compute, step1: " in ended.stderr
-    assert lab.status()["status"]["in_flight"] == [{"host": "n1", "stage": "compute", "tag": 1}]
+    assert lab.status()["status"]["in_flight"] == [{"host": "n1", "stage": "compute", "tag": 1, "reached": ""}]
 
 
 def test_a_host_that_the_inventory_does_not_have_is_not_taken_for_done(tmp_path: Path) -> None:

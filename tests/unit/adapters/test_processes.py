@@ -1,13 +1,14 @@
 """Who runs what is no longer installed, from recorded /proc texts."""
 
 import os
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from reprov.adapters import processes
-from reprov.adapters.processes import _old_code, live_path
+from reprov.adapters.processes import _old_code, live_path, node_facts
 
 MAPS = b"""\
 55d0c0000000-55d0c0002000 r--p 00000000 07:00 1001                       /.reprov/previous/usr/sbin/cron
@@ -95,3 +96,33 @@ def test_who_ends_soon_does_not_count(monkeypatch: pytest.MonkeyPatch, has_hande
     monkeypatch.setattr(processes, "holds", lambda pid, lock: has_handed_over and (pid, lock) == (os.getppid(), Path("/.reprov/lock")))
     monkeypatch.setattr(processes, "_old_script", lambda process, changed: ())
     assert [runner.pid for runner in processes.running_old({"usr/sbin/cron"})] == found
+
+
+@pytest.fixture
+def sessions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where logind tells of sessions."""
+    monkeypatch.setattr(processes, "_SESSIONS", tmp_path / "sessions")
+    return tmp_path / "sessions"
+
+
+def test_the_pipe_of_a_session_is_not_read_because_its_end_may_be_hours_away(sessions: Path) -> None:
+    sessions.mkdir()
+    pipe = sessions / "5.ref"
+    os.mkfifo(pipe)
+    talk = threading.Thread(target=lambda: pipe.write_text("TYPE=x11\n"), daemon=True)  # begins when somebody reads
+    talk.start()
+    (sessions / "5").write_text("UID=0\nTYPE=tty\n")
+    assert not node_facts().has_graphical_session
+    assert pipe.read_text() == "TYPE=x11\n"
+    talk.join()
+
+
+def test_a_session_that_has_just_ended_hides_no_other(sessions: Path) -> None:
+    sessions.mkdir()
+    (sessions / "1").symlink_to("gone")
+    (sessions / "2").write_text("UID=0\nTYPE=wayland\n")
+    assert node_facts().has_graphical_session
+
+
+def test_without_logind_there_is_no_session(sessions: Path) -> None:
+    assert not node_facts().has_graphical_session

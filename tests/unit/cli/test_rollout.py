@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from reprov.adapters.rollout_directory import RolloutDirectory, Wanted
-from reprov.domain.rollout_events import RolloutEvent, StepBegan, Turn, Turned
+from reprov.domain.rollout_events import NodeReached, RolloutEvent, StepBegan, Turn, Turned
 from reprov.domain.rollout_file import Rollout
 from reprov.domain.rollout_policy import Policy
 from reprov.events import NullMonitor
@@ -18,6 +18,7 @@ CONTROL, COMPUTE = a_stage(names(1, "c"), name="control"), a_stage(names(3))
 COURSE = a_course(CONTROL, COMPUTE)
 BEGAN = [Turned(0.0, Turn.STARTED, "me"), *went(CONTROL, ["c1"])]
 HALFWAY = [*BEGAN, *went(COMPUTE, ["n1"], (1,)), StepBegan(65.0, "compute", 5, ("n1",))]
+AT_SCAN = NodeReached(66.0, "n1", "scan", "Reading the node")
 
 
 @pytest.fixture
@@ -87,10 +88,14 @@ def test_who_is_in_flight(reprov: Callable[..., Any], a_rollout: Callable[..., P
     assert "in flight  compute step5: n1\n" in reprov("rollout", "status", a_rollout(*HALFWAY)).stdout
 
 
+def test_what_those_in_flight_are_at(reprov: Callable[..., Any], a_rollout: Callable[..., Path]) -> None:
+    assert "in flight  compute step5: n1 (Reading the node)\n" in reprov("rollout", "status", a_rollout(*HALFWAY, AT_SCAN)).stdout
+
+
 def test_the_status_as_json(reprov: Callable[..., Any], a_rollout: Callable[..., Path]) -> None:
-    found = json.loads(reprov("rollout", "status", a_rollout(*HALFWAY), "--json").stdout)
+    found = json.loads(reprov("rollout", "status", a_rollout(*HALFWAY, AT_SCAN), "--json").stdout)
     assert found["releases"] == {"compute": "2.0", "control": "2.0"}
-    assert found["status"]["in_flight"] == [{"host": "n1", "stage": "compute", "tag": 5}]
+    assert found["status"]["in_flight"] == [{"host": "n1", "stage": "compute", "tag": 5, "reached": "Reading the node"}]
     assert [stage["done"] for stage in found["status"]["stages"]] == [1, 0]
 
 

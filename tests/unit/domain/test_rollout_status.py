@@ -3,7 +3,7 @@
 import re
 
 from reprov.domain.course import Spread
-from reprov.domain.rollout_events import HostsSkipped, Outcome, RolloutEvent, StepBegan, StepEnded, Trouble, Turn, Turned
+from reprov.domain.rollout_events import HostsSkipped, NodeReached, Outcome, RolloutEvent, StepBegan, StepEnded, Trouble, Turn, Turned
 from reprov.domain.rollout_file import Rollout
 from reprov.domain.rollout_policy import Policy
 from reprov.domain.rollout_report import render_report
@@ -39,6 +39,13 @@ def test_how_far_each_stage_is() -> None:
     assert [stage.is_over for stage in found.stages] == [True, True, False]
     assert found.in_flight == (InFlight("c1", "compute", 1), InFlight("c2", "compute", 1))
     assert found.given_up == {"n2": Out(Outcome.FAILED, "control", 1, "it broke"), "n3": Out(Outcome.SKIPPED, "control", 0, "no room")}
+
+
+def test_what_a_host_has_reached_is_told_until_its_step_ends() -> None:
+    fetching = NodeReached(10.0, "c2", "fetch", "Fetching content")
+    assert status([*EVENTS, fetching]).in_flight == (InFlight("c1", "compute", 1), InFlight("c2", "compute", 1, "Fetching content"))
+    ended = StepEnded(11.0, "compute", 1, ("c1", "c2"))
+    assert status([*EVENTS, fetching, ended]).in_flight == (InFlight("c1", "compute", 5), InFlight("c2", "compute", 5))
 
 
 def test_a_step_has_its_beginning_and_its_end() -> None:
