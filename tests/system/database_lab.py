@@ -84,7 +84,9 @@ class DatabaseHost:
 
     def run(self, *argv: str, given: str = "", fine: bool = True) -> Ran:
         """Run a program to its end; a status that is not 0 fails the test."""
-        done = subprocess.run([*self._enter, *argv], input=given, capture_output=True, text=True, check=False, timeout=600)
+        done = subprocess.run(
+            [*self._enter, *argv], input=given, capture_output=True, text=True, errors="surrogateescape", check=False, timeout=600
+        )
         assert done.returncode == 0 or not fine, f"{argv}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return Ran(done.returncode, done.stdout, done.stderr)
 
