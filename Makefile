@@ -27,7 +27,7 @@ TEST_JOBS ?= 2
 SHELL_FILES = $(shell git ls-files --cached --others --exclude-standard | while read -r file; do \
 	head -n 1 "$$file" 2>/dev/null | grep -aqE '^\#!.*[/ ](ba|da)?sh( |$$)' && echo "$$file"; done)
 
-.PHONY: help setup packages demo test unit oracle system vm vm-short vm-packages check bench man install zipapp clean
+.PHONY: help setup packages demo test unit oracle system fleet vm vm-short vm-packages check bench man install zipapp clean
 
 help: ## This list
 	@echo 'usage: make TARGET'
@@ -48,7 +48,7 @@ demo: setup ## See it work: build, serve, install, upgrade and roll back a node 
 	demo/run
 
 test: setup ## All tiers that a machine can run without a VM: unit, oracle, system (root; skipped by name without)
-	$(PYTEST) --numprocesses $(TEST_JOBS) --dist loadfile tests/unit tests/oracle tests/system
+	$(PYTEST) --numprocesses $(TEST_JOBS) --dist loadfile -m 'not long' tests/unit tests/oracle tests/system
 
 unit: setup ## Unit tests: no process, no root, seconds
 	$(PYTEST) tests/unit
@@ -57,7 +57,10 @@ oracle: setup ## Oracle tests: against real rsync, bsdtar, mtree; no root
 	$(PYTEST) tests/oracle
 
 system: setup ## System tests: whole upgrades on loop-mounted roots (root)
-	$(PYTEST) --numprocesses $(TEST_JOBS) --dist loadfile tests/system
+	$(PYTEST) --numprocesses $(TEST_JOBS) --dist loadfile -m 'not long' tests/system
+
+fleet: setup ## Rollouts to six booted nodes over ssh, also those that are too long for `make test`: 20 minutes (root)
+	$(PYTEST) tests/system/test_fleet.py
 
 vm: setup vm-packages ## Tests on nodes that boot, in virtual machines without KVM: an hour (root); VM_OPTIONS='--cuts 40' cuts the power more often
 	$(PYTEST) tests/vm $(VM_OPTIONS)

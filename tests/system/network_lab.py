@@ -37,6 +37,8 @@ class Switch:
         inside = ("nsenter", "--net", "--target", str(leader), "--", "ip")
         subprocess.run([*inside, "address", "add", address, "dev", _NODE_SIDE], check=True)
         subprocess.run([*inside, "link", "set", _NODE_SIDE, "up"], check=True)
+        # Whoever had the address before had another card, and would be asked for ten seconds whether he still has it.
+        self._ip("neighbour", "flush", "to", address.partition("/")[0])
 
     def cut(self, port: str) -> None:
         """Have nothing pass on a cable any more."""
