@@ -43,8 +43,8 @@ def _plan(store: Path, folder: Path) -> Cost:
     directory = folder / f"plan-{time.monotonic_ns()}"
     argv = (*REPROV_PROGRAM, "rollout", "plan", directory, f"{ROLE}={NEW}", "--now", f"{ROLE}={OLD}", "--infra", infra, "--store", store)
     cost = measure(argv, folder, fine=(_PENDING,)).cost
-    if PLANNED_HOSTS != sum(map(len, (stage.hosts for stage in RolloutDirectory(directory).rollout().course.stages))):
-        raise RuntimeError("the plan does not have every host once")
+    if max(len(stage.hosts) for stage in RolloutDirectory(directory).rollout().course.stages) != PLANNED_HOSTS:
+        raise RuntimeError("the plan does not have every host")
     return cost
 
 
