@@ -5,11 +5,11 @@ Nothing is behind it but dictionaries: servers and volumes are ready when they a
 
 import json
 import re
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
-from typing import Any, Final, Self
+from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
+
+from tests.openstack_api import Answer, OpenStackApi
 
 PATHS: Final = {
     "identity": "/identity/v3",
@@ -29,11 +29,10 @@ _COLLECTIONS: Final = {
 }
 """Where the resources of a kind are, and their status when they are ready."""
 _NOT_READY: Final = {"servers": "BUILD", "volumes": "creating", "images": "queued"}
-Answer = tuple[int, Any, dict[str, str]]
 
 
-class CloudApi:
-    """A context manager; `environment` has the credentials for it. What is in `found` can be changed while it runs."""
+class CloudApi(OpenStackApi):
+    """A context manager. What is in `found` can be changed while it runs."""
 
     def __init__(self) -> None:
         self._ids = (f"{number:08x}-0000-4000-8000-000000000000" for number in count(1))
@@ -54,51 +53,6 @@ class CloudApi:
     def names(self, kind: str) -> list[str]:
         """Of all that there is."""
         return [item["name"] for item in self.found[kind].values()]
-
-    def __enter__(self) -> Self:
-        api = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def _answer(self) -> None:
-                if "chunked" in self.headers.get("Transfer-Encoding", ""):
-                    body = b""
-                    while size := int(self.rfile.readline(), 16):
-                        body += self.rfile.read(size)
-                        self.rfile.readline()
-                    self.rfile.readline()
-                else:
-                    body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                with api._one_at_a_time:
-                    status, said, headers = api.answer(self.command, self.path, body)
-                data = said if isinstance(said, bytes) else b"" if said is None else json.dumps(said).encode()
-                self.send_response(status)
-                for name, value in {"Content-Type": "application/json", "Content-Length": str(len(data)), **headers}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                if self.command != "HEAD":
-                    self.wfile.write(data)
-
-            do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _answer  # noqa: N815 - the names are http.server's
-
-            def log_message(self, format: str, *args: object) -> None:
-                """The output is the tests' own."""
-
-        self._one_at_a_time = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_raised: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-    @property
-    def openrc(self) -> str:
-        """The text of a script that gives the credentials."""
-        names = {"USERNAME": "admin", "PASSWORD": "secret", "PROJECT_NAME": "admin", "USER_DOMAIN_NAME": "Default"}
-        names |= {"PROJECT_DOMAIN_NAME": "Default", "AUTH_URL": f"{self.url}/identity/v3", "REGION_NAME": "RegionOne"}
-        return "".join(f"export OS_{name}={value}\n" for name, value in names.items())
 
     def answer(self, method: str, url: str, body: bytes) -> Answer:
         """Status, body and headers of the answer to a request."""

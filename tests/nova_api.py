@@ -5,14 +5,14 @@ Time is counted in looks: whenever somebody asks for the instances of a host, mi
 
 import json
 import re
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
-from typing import Any, Final, Self
+from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
+
+from tests.openstack_api import Answer, OpenStackApi
 
 GOES, GOES_ASTRAY = "goes", "goes astray"
 """A live migration that ends on another host, and one after which Nova still lists the instance where it was."""
@@ -53,8 +53,8 @@ class Host:
     id: str = ""
 
 
-class NovaApi:
-    """A context manager; `environment` has the credentials for it. Hosts and servers can be changed while it runs."""
+class NovaApi(OpenStackApi):
+    """A context manager. Hosts and servers can be changed while it runs."""
 
     def __init__(self, hosts: list[Host], servers: list[Server], with_placement: bool = True) -> None:
         ids = (f"{number:08x}-0000-4000-8000-000000000000" for number in count(1))
@@ -77,47 +77,14 @@ class NovaApi:
         """How many of the next requests to Nova are answered with 503."""
         self.with_placement = with_placement
 
-    def __enter__(self) -> Self:
-        api = self
+    def answer(self, method: str, url: str, body: bytes) -> Answer:
+        """Answer a request."""
+        try:
+            return self._answer(method, url, json.loads(body) if body else {})
+        except Exception as error:  # not 500, which might be waited for
+            return 400, {"badRequest": {"message": f"the test's API failed: {error!r}"}}, {}
 
-        class Handler(BaseHTTPRequestHandler):
-            def _answer(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                with api._one_at_a_time:
-                    try:
-                        status, said, headers = api.answer(self.command, self.path, json.loads(body) if body else {})
-                    except Exception as error:  # not 500, which might be waited for
-                        status, said, headers = 400, {"badRequest": {"message": f"the test's API failed: {error!r}"}}, {}
-                data = json.dumps(said).encode()
-                self.send_response(status)
-                for name, value in {"Content-Type": "application/json", "Content-Length": str(len(data)), **headers}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(data)
-
-            do_GET = do_POST = do_PUT = do_DELETE = _answer  # noqa: N815 - the names are http.server's
-
-            def log_message(self, format: str, *args: object) -> None:
-                """The output is the tests' own."""
-
-        self._one_at_a_time = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_raised: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """What an openrc file would set."""
-        names = {"USERNAME": "admin", "PASSWORD": "secret", "PROJECT_NAME": "admin", "USER_DOMAIN_NAME": "Default"}
-        names |= {"PROJECT_DOMAIN_NAME": "Default", "AUTH_URL": f"{self.url}/identity/v3", "REGION_NAME": "RegionOne"}
-        return {f"OS_{name}": value for name, value in names.items()}
-
-    def answer(self, method: str, url: str, body: dict[str, Any]) -> tuple[int, Any, dict[str, str]]:
+    def _answer(self, method: str, url: str, body: dict[str, Any]) -> Answer:
         """Status, body and headers of the answer to a request."""
         split = urlsplit(url)
         if self.outage and split.path.startswith("/compute/"):

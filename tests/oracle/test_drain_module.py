@@ -304,7 +304,7 @@ def test_the_snippet_drains_and_gives_back_in_a_generated_project(
     plan = ("rollout", "plan", tmp_path / "may", "--infra", tmp_path / "infra.yaml", "--store", store.root, "compute=2")
     assert reprov(*plan).status == 3
     api = cloud(Server("web", "compute1"), hosts=(Host("compute1"), Host("compute2")))
-    (tmp_path / "openrc").write_text("".join(f"export {name}='{value}'\n" for name, value in api.environment.items()))
+    (tmp_path / "openrc").write_text(api.openrc)
 
     node = tmp_path / "reprov"
     node.write_text(f"#!/bin/sh\ncat {tmp_path}/status\n")
